@@ -31,6 +31,6 @@ class Noun(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False, validate_default=False)
 
-    def data(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the JSON form, without fields that hold nothing."""
         return self.model_dump(mode="json", exclude_none=True)

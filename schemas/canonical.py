@@ -1,0 +1,74 @@
+"""Canonical bytes: one value, one spelling, one digest (RFC 8785, JSON Canonicalization Scheme).
+
+Rules: no duplicate keys, no NaN or infinity, integers within ±(2^53 - 1), no lone surrogates. What was written as `1.0` and as `1` has the
+same bytes, so whatever runs later takes its arguments from the bytes and not from the object that made them.
+Source: RFC 8785; the strict reading side is ours because `json.loads` silently keeps the last of two equal keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import rfc8785
+
+LARGEST = 2**53 - 1
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical UTF-8 bytes of a JSON value.
+
+    Raises:
+        ValueError: a number, text or key that canonical JSON cannot hold; the sentence names it.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise ValueError(f"not a canonical JSON value: {error}") from error
+
+
+def digest(data: bytes) -> str:
+    """Return `sha256:` and 64 hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def parse(data: bytes | str) -> Any:
+    """Read JSON strictly.
+
+    Raises:
+        ValueError: not JSON, a key twice in one object, NaN or infinity, an integer beyond ±(2^53 - 1), or a lone surrogate.
+    """
+    text = data.decode("utf-8") if isinstance(data, bytes) else data
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_bounded)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def is_canonical(data: bytes) -> bool:
+    """Tell whether these bytes are exactly the canonical form of what they mean."""
+    try:
+        return canonical(parse(data)) == data
+    except ValueError:
+        return False
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} appears twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _bounded(digits: str) -> int:
+    # `int` of a very long digit string is quadratic; 17 characters already exceed the bound.
+    if len(digits) > 17 or abs(int(digits)) > LARGEST:
+        raise ValueError(f"the integer {digits[:20]} is beyond 2^53 - 1; write it as text")
+    return int(digits)

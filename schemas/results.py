@@ -1,0 +1,91 @@
+"""Results: what came of it, measured (the R of Problem, Action, Results)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .noun import At, Noun
+
+
+class Outcome(Noun):
+    """One success criterion, before and after."""
+
+    criterion: str
+    before: float | str | None = None
+    after: float | str | None = None
+    unit: str = ""
+    improvement: str = Field(default="", description="Relative change towards the target, in percent; empty where it has no meaning.")
+    target: str = ""
+    met: bool | None = Field(default=None, description="None: not measured.")
+    note: str = ""
+
+
+class StepResult(Noun):
+    """What became of one step."""
+
+    step: int
+    description: str
+    status: str
+    summary: str = ""
+    duration_ms: int = 0
+    undone: bool = False
+
+
+class Costs(Noun):
+    """Actual against estimated."""
+
+    estimated_usd: str | None = None
+    actual_usd: str = "0"
+    estimated_time_s: int | None = None
+    actual_time_s: float = 0
+    variance: str = Field(default="", description="Actual against estimate, in percent, where there is an estimate.")
+    breakdown: dict[str, str] = Field(default_factory=dict)
+
+
+class FollowUp(Noun):
+    """Something left to do."""
+
+    action: str
+    assignee: str = ""
+    due_date: str = ""
+    priority: str = ""
+
+
+class RootCause(Noun):
+    """Why a criterion was not met or a step failed, with the evidence."""
+
+    finding: str
+    evidence: tuple[str, ...] = ()
+
+
+class Artifact(Noun):
+    """A file that is kept with the run."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    media_type: str = "application/octet-stream"
+    created_at: At
+    path: str = Field(default="", description="Where it lies in this home.")
+
+
+class Results(Noun):
+    """The report of a run."""
+
+    run_id: str
+    digest: str = ""
+    status: str
+    success: bool | None = Field(default=None, description="None: a criterion was not measured and none failed.")
+    title: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    costs: Costs = Field(default_factory=Costs)
+    roi: str = ""
+    root_cause: RootCause | None = None
+    not_undone: tuple[str, ...] = Field(default=(), description="Effects that could not be taken back, in words.")
+    lessons_learned: tuple[str, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    started_at: At | None = None
+    finished_at: At | None = None
