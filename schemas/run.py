@@ -30,7 +30,7 @@ class RunStatus(StrEnum):
     @property
     def is_over(self) -> bool:
         """Whether nothing more happens by itself."""
-        return not TRANSITIONS[self] or self in _REVERSIBLE
+        return self in OVER
 
     @property
     def is_waiting(self) -> bool:
@@ -39,21 +39,22 @@ class RunStatus(StrEnum):
 
 
 _S = RunStatus
+OVER = frozenset({_S.COMPLETED, _S.FAILED, _S.REJECTED, _S.EXPIRED, _S.DENIED, _S.CANCELLED, _S.ROLLED_BACK})
+# What a run did can still be taken back by a person after it ended; nothing else leaves an end.
+_TAKEN_BACK = frozenset({_S.ROLLED_BACK})
 TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     _S.PLANNING: frozenset({_S.RUNNING, _S.AWAITING_APPROVAL, _S.DENIED, _S.FAILED, _S.CANCELLED}),
-    _S.AWAITING_APPROVAL: frozenset({_S.RUNNING, _S.AWAITING_APPROVAL, _S.REJECTED, _S.EXPIRED, _S.DENIED, _S.CANCELLED, _S.FAILED, _S.ROLLED_BACK, _S.IN_DOUBT}),
-    _S.RUNNING: frozenset({_S.AWAITING_APPROVAL, _S.IN_DOUBT, _S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.ROLLED_BACK, _S.EXPIRED, _S.DENIED, _S.REJECTED}),
-    _S.IN_DOUBT: frozenset({_S.RUNNING, _S.FAILED, _S.CANCELLED, _S.ROLLED_BACK, _S.IN_DOUBT}),
-    # A run that ended with effects in the world can still be taken back by a person.
-    _S.COMPLETED: frozenset({_S.RUNNING, _S.ROLLED_BACK}),
-    _S.FAILED: frozenset({_S.RUNNING, _S.ROLLED_BACK}),
-    _S.CANCELLED: frozenset({_S.RUNNING, _S.ROLLED_BACK}),
-    _S.REJECTED: frozenset(),
-    _S.EXPIRED: frozenset(),
+    _S.AWAITING_APPROVAL: frozenset({_S.RUNNING, _S.REJECTED, _S.EXPIRED, _S.DENIED, _S.CANCELLED}),
+    _S.RUNNING: OVER | {_S.AWAITING_APPROVAL, _S.IN_DOUBT},
+    _S.IN_DOUBT: frozenset({_S.RUNNING, _S.CANCELLED}),
+    _S.COMPLETED: _TAKEN_BACK,
+    _S.FAILED: _TAKEN_BACK,
+    _S.REJECTED: _TAKEN_BACK,
+    _S.EXPIRED: _TAKEN_BACK,
     _S.DENIED: frozenset(),
+    _S.CANCELLED: _TAKEN_BACK,
     _S.ROLLED_BACK: frozenset(),
 }
-_REVERSIBLE = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 
 
 class RunRow(Noun):

@@ -133,6 +133,12 @@ class Tool(Protocol):
         """Look whether a call without receipt happened. Called only when nothing of it still runs."""
         ...
 
+    def recover(
+        self, args: Any, place: Place, *, key: str, before: Mapping[str, Any], direction: Literal["do", "undo"]
+    ) -> Receipt | None:
+        """Rebuild the receipt of a call whose process died before it was recorded. None: nothing proves what happened."""
+        ...
+
 
 class ToolRefused(Exception):
     """The tool itself will not do this (a path outside the workspace, a private address); nothing has happened."""

@@ -1,0 +1,66 @@
+"""Station `approval`: every question to a person goes through here.
+
+The question is opened in the ledger, once. While it is open the station interrupts; the value of the resume is a doorbell, it only makes
+this station look at the ledger again. Running it from the top any number of times is therefore harmless.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.types import interrupt
+
+from ..schemas.approval import Question, Request, RequestStatus, Verdict
+from ..schemas.plan import Plan
+from .ports import Ports
+from .state import State
+
+_ROUTES = {
+    RequestStatus.APPROVED: "approved",
+    RequestStatus.SETTLED: "approved",
+    RequestStatus.EDITED: "edited",
+    RequestStatus.REJECTED: "rejected",
+    RequestStatus.EXPIRED: "expired",
+    RequestStatus.WITHDRAWN: "cancelled",
+}
+
+
+def approval(state: State, *, ports: Ports) -> dict[str, Any]:
+    """Wait until the question is settled, then say how."""
+    ledger = ports.ledger
+    run_id = state["run_id"]
+    kind, subject, request_id = _question(state, ports)
+    request = ledger.open_request(request_id, run_id, kind, subject)
+    while request.is_open:
+        # Several resumes may be needed: two approvers, or somebody who only looks. What they carry is ignored.
+        interrupt(payload(request, ledger.plan(run_id)))
+        request = ledger.request(request_id)
+    return {"route": _ROUTES[request.status], "status": ledger.run(run_id).status.value}
+
+
+def _question(state: State, ports: Ports) -> tuple[Question, dict[str, Any], str]:
+    # A forged id can at worst show another question: what is permitted is asked of the ledger again when a step is dispatched.
+    asked = state.get("question") or {}
+    kind = Question(asked.get("kind", Question.PLAN.value))
+    subject = asked.get("subject") or {"key": "plan"}
+    return kind, subject, asked.get("id") or ports.ledger.question(state["run_id"], kind, subject)
+
+
+def payload(request: Request, plan: Plan | None) -> dict[str, Any]:
+    """Return the interrupt's value: one shape that Studio, Agent Chat UI and Agent Inbox all show."""
+    steps = plan.steps if plan is not None else ()
+    calls = [{"name": step.tool, "args": step.args, "arguments": step.args, "description": f"{step.step}. {step.description}"} for step in steps]
+    allowed = [option.value for option in request.options if option in (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT)] or ["respond"]
+    return {
+        "kind": "assent.approval/v1",
+        "question": request.kind.value,
+        "request_id": request.id,
+        "run_id": request.run_id,
+        "digest": request.digest,
+        "risk": request.risk.value,
+        "title": request.title,
+        "options": [option.value for option in request.options],
+        "decide_by": None if request.decide_by is None else request.decide_by.isoformat(),
+        "action_requests": calls,
+        "review_configs": [{"action_name": name, "allowed_decisions": allowed} for name in dict.fromkeys(step.tool for step in steps)],
+    }

@@ -1,0 +1,53 @@
+"""How a run ends, read off what was dispatched; and what it leaves behind in the world."""
+
+from __future__ import annotations
+
+from ..schemas.dispatch import Dispatch, DispatchState
+from ..schemas.plan import Plan
+from ..schemas.run import RunStatus
+from .ports import Ports
+
+
+def all_done(plan: Plan, rows: list[Dispatch]) -> bool:
+    """Tell whether every step was done and none taken back."""
+    done = {d.step for d in rows if d.direction == "do" and d.state is DispatchState.DONE}
+    return len(done) == len(plan.steps) and not any(d.direction == "undo" for d in rows)
+
+
+def ending(plan: Plan, rows: list[Dispatch], ports: Ports, *, stopped: bool) -> RunStatus:
+    """Return the state in which a run ends, from what was dispatched."""
+    if all_done(plan, rows):
+        return RunStatus.COMPLETED
+    if not any(d.direction == "undo" for d in rows):
+        return RunStatus.CANCELLED if stopped else RunStatus.FAILED
+    return RunStatus.FAILED if left_behind(plan, rows, ports) else RunStatus.ROLLED_BACK
+
+
+def left_behind(plan: Plan, rows: list[Dispatch], ports: Ports) -> list[str]:
+    """Return, in words, every effect of a run that was not taken back or of which that is not known."""
+    undone = {d.step: d for d in rows if d.direction == "undo"}
+    found = []
+    for d in rows:
+        if d.direction != "do" or d.state in (DispatchState.NOT_STARTED, DispatchState.DISPATCHED):
+            continue
+        step = plan.steps[d.step - 1]
+        tool = ports.tools[step.tool]
+        effects = tool.effects(ports.tools.parse(step.tool, step.args))
+        if not effects.writes and not effects.network:
+            continue
+        back = undone.get(d.step)
+        name = f"step {d.step} ({step.description or step.tool})"
+        if d.state is DispatchState.FAILED:
+            if not tool.atomic:
+                found.append(f"{name} failed on its way; what it did before that is still there")
+        elif d.state is DispatchState.ABANDONED:
+            found.append(f"{name} was given up while in doubt; look whether it happened")
+        elif d.state is DispatchState.DONE and back is None:
+            by_hand = f"; by hand: {step.rollback_plan}" if step.rollback_plan else ""
+            found.append(f"{name} cannot be taken back by a tool{by_hand}")
+        elif back is not None and back.state is DispatchState.IN_DOUBT:
+            found.append(f"{name} may or may not be taken back; look")
+        elif back is not None and (back.state is not DispatchState.DONE or (back.receipt is not None and back.receipt.verified is False)):
+            summary = back.receipt.summary if back.receipt else back.state.value
+            found.append(f"{name} could not be taken back: {summary}")
+    return found

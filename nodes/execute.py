@@ -1,0 +1,106 @@
+"""Station `execute`: the steps of the plan in order, each through the ledger, once.
+
+By default the whole plan runs in one super-step, because recording one step and dispatching the next is one commit; with `stepwise` in the
+context each super-step runs one step. What an earlier process left unfinished is settled first.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..policies.authority import CURABLE
+from ..schemas.approval import Question
+from ..schemas.dispatch import Dispatch, DispatchState, Receipt
+from ..schemas.noun import stamp
+from ..schemas.ruling import Ruling
+from ..schemas.run import RunStatus
+from .perform import Item, Performer, forward
+from .ports import Ports
+from .state import Context, State
+
+
+def execute(state: State, runtime: Runtime[Context], *, ports: Ports) -> dict[str, Any]:
+    """Run what is left of the plan.
+
+    Returns an update whose `route` is `done`, `failed` (take back what was done), `question` (a person has to speak), `stopped` (nothing more
+    may run) or `next step`.
+
+    Raises:
+        RunBusy: another process owns the run.
+    """
+    run_id = state["run_id"]
+    with ports.own(run_id):
+        run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
+        if run.status.is_over or plan is None:
+            return {"route": "stopped"}
+        performer = Performer(run_id, plan, ports)
+        doubts = performer.settle()
+        if doubts:
+            return _ask_about(doubts[0], performer, ports)
+        stepwise = bool(runtime.context and runtime.context.stepwise)
+        known = {(d.direction, d.step): d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest}
+        for item in forward(plan):
+            earlier = known.get((item.direction, item.number))
+            if earlier is not None and not _may_run_again(earlier):
+                if earlier.state is DispatchState.DONE or item.direction == "before":
+                    continue
+                return {"route": "failed"}
+            answer = performer.perform(item)
+            if isinstance(answer, Ruling):
+                return _refused(answer, item, known, ports, run_id)
+            if not answer.is_done and item.direction == "do":
+                performer.close()
+                return _ended_badly(answer, performer, ports)
+            if stepwise and item.direction == "do" and item.number < len(plan.steps):
+                performer.close()
+                return {"route": "next step"}
+        performer.close(deferred=True)
+        return {"route": "done"}
+
+
+def _may_run_again(earlier: Dispatch) -> bool:
+    """Tell whether it is known that the earlier attempt did nothing, because somebody looked or a person said so."""
+    return earlier.state is DispatchState.NOT_STARTED and earlier.receipt is not None and bool(earlier.receipt.output.get("again"))
+
+
+def _ended_badly(receipt: Receipt, performer: Performer, ports: Ports) -> dict[str, Any]:
+    if receipt.status != "unknown":
+        return {"route": "failed"}
+    doubts = performer.settle()
+    return _ask_about(doubts[0], performer, ports) if doubts else {"route": "failed"}
+
+
+def _ask_about(doubt: Dispatch, performer: Performer, ports: Ports) -> dict[str, Any]:
+    if doubt.direction == "undo":
+        # Nothing can be decided about the plan any more; the report says that a person has to look.
+        return {"route": "failed"}
+    call = performer.call_of(doubt)
+    network = ports.tools[call.tool].effects(ports.tools.parse(call.tool, call.args)).network
+    quiet_s = performer.place.limits.time_s if network else 0.0
+    subject = {
+        "key": doubt.key,
+        "step": doubt.step,
+        "direction": doubt.direction,
+        "tool": call.tool,
+        "why": doubt.receipt.summary if doubt.receipt else "",
+        "quiet_after": stamp(doubt.started_at + timedelta(seconds=quiet_s)),
+    }
+    return _question(Question.IN_DOUBT, subject, ports, doubt.run_id)
+
+
+def _refused(ruling: Ruling, item: Item, known: dict[tuple[str, int], Dispatch], ports: Ports, run_id: str) -> dict[str, Any]:
+    begun = any(d.direction == "do" for d in known.values()) or (item.direction == "do" and item.number > 1)
+    rules = set(ruling.rules)
+    if "approval.expired" in rules and not begun:
+        ports.ledger.move(run_id, RunStatus.EXPIRED, rules=list(ruling.rules))
+        return {"route": "stopped", "summary": "; ".join(ruling.reasons)}
+    if rules & CURABLE and not ports.ledger.run(run_id).status.is_over:
+        return _question(Question.PLAN, {"key": "plan", "why": "; ".join(ruling.reasons), "step": item.number}, ports, run_id, again=True)
+    return {"route": "stopped", "summary": "; ".join(ruling.reasons)}
+
+
+def _question(kind: Question, subject: dict[str, Any], ports: Ports, run_id: str, *, again: bool = False) -> dict[str, Any]:
+    return {"route": "question", "question": {"id": ports.ledger.question(run_id, kind, subject, again=again), "kind": kind.value, "subject": subject}}

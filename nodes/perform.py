@@ -1,0 +1,193 @@
+"""One call through the ledger: look, dispatch, act, receipt. Shared by the stations that act.
+
+Rules:
+- The arguments come from the plan's bytes.
+- Every call has a dispatch before it and a receipt after it. A receipt may be recorded together with the next dispatch where losing it is
+  harmless, because the effect can be looked up; an opaque effect's receipt is recorded at once.
+- What a tool raises is a defect after which nobody knows what happened: the receipt says so, and a person is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass, Receipt
+from ..schemas.plan import Call, Measure, Plan, Step
+from ..schemas.ruling import Ruling
+from ..tools.tool import Place, Tool, ToolRefused
+from .ports import Ports
+
+SMALL_BYTES = 4096
+_TIMINGS = frozenset({"p50_ms", "p95_ms", "p99_ms", "mean_ms", "max_ms", "min_ms"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One call of a plan, in its place."""
+
+    direction: Direction
+    number: int
+    call: Call
+    repeat: int = 1
+
+
+def forward(plan: Plan) -> Iterator[Item]:
+    """Yield what runs before the report: the measures taken first, then the steps."""
+    for number, measure in enumerate(plan.measures, 1):
+        yield Item("before", number, measure.call, repeats(measure))
+    for step in plan.steps:
+        yield Item("do", step.step, step.call)
+
+
+def repeats(measure: Measure) -> int:
+    """Return how often a measure is run: as written, otherwise 20 times for a timing and once for anything else."""
+    return measure.repeat or (20 if measure.read in _TIMINGS else 1)
+
+
+class Performer:
+    """Performs calls of one run while its lock is held."""
+
+    def __init__(self, run_id: str, plan: Plan, ports: Ports) -> None:
+        self.run_id = run_id
+        self.plan = plan
+        self.ports = ports
+        self.place: Place = ports.place(run_id)
+        self._open: tuple[Dispatch, Receipt] | None = None
+
+    def perform(self, item: Item) -> Receipt | Ruling:
+        """Run one call once. Returns its receipt, or the ruling that refused it."""
+        tool, args = self._parsed(item.call)
+        self._settle_opaque()
+        try:
+            before = tool.prepare(args, self.place)
+        except ToolRefused as refusal:
+            before, refused = {}, refusal
+        else:
+            refused = None
+        effect_class = tool.effect_class(args)
+        finishing, self._open = self._open, None
+        answer = self.ports.ledger.dispatch(self.run_id, item.direction, item.number, effect_class=effect_class, before=before, finishing=finishing)
+        if isinstance(answer, Ruling):
+            return answer
+        if refused is not None:
+            receipt = Receipt(status="not_started", summary=refused.reason, output={"rule": refused.rule})
+        else:
+            receipt = self._act(tool, args, answer, item)
+        receipt = self._slim(receipt)
+        self._open = (answer, receipt)
+        return receipt
+
+    def close(self, *, deferred: bool = False) -> None:
+        """Record the receipt that is still in hand."""
+        if self._open is not None:
+            dispatch, receipt = self._open
+            self._open = None
+            self.ports.ledger.receive(dispatch, receipt, deferred=deferred and dispatch.effect_class is not EffectClass.OPAQUE)
+
+    def undo(self, step: Step, done: Dispatch) -> Receipt | Ruling | None:
+        """Take one step back, through its own dispatch. `None`: nothing can."""
+        tool, args = self._parsed(step.call)
+        receipt = done.receipt or Receipt(status="done", before=done.before)
+        if step.undo is not None:
+            return self.perform(Item("undo", step.step, step.undo))
+        if not tool.can_undo(args):
+            return None
+        answer = self.ports.ledger.dispatch(self.run_id, "undo", step.step, effect_class=EffectClass.CONDITIONAL, before=receipt.before)
+        if isinstance(answer, Ruling):
+            return answer
+        undone = _guarded(lambda: tool.undo(args, self.place, key=answer.key, receipt=receipt))
+        self._open = (answer, self._slim(undone))
+        self.close()
+        return undone
+
+    def settle(self) -> list[Dispatch]:
+        """Settle what an earlier process left without a receipt; return what only a person can settle. The lock says that nothing of it runs."""
+        doubts = []
+        for dispatch in self.ports.ledger.dispatches(self.run_id):
+            if dispatch.state is DispatchState.DISPATCHED:
+                dispatch = self._settle_one(dispatch)
+            if dispatch.state is DispatchState.IN_DOUBT and dispatch.digest == self.plan.digest:
+                doubts.append(dispatch)
+        return doubts
+
+    def _settle_one(self, dispatch: Dispatch) -> Dispatch:
+        call = self.call_of(dispatch)
+        tool, args = self._parsed(call)
+        way: Any = "undo" if dispatch.direction == "undo" and self.plan.steps[dispatch.step - 1].undo is None else "do"
+        recovered = tool.recover(args, self.place, key=dispatch.key, before=dispatch.before, direction=way)
+        if recovered is not None:
+            return self.ports.ledger.receive(dispatch, self._slim(recovered))
+        effects = tool.effects(args)
+        if not effects.writes and way == "do":
+            # It only looks, so looking again is the same as looking once.
+            return self.ports.ledger.receive(dispatch, Receipt(status="not_started", summary="interrupted; it only reads", output={"again": True}))
+        found = tool.probe(args, self.place, key=dispatch.key, before=dispatch.before, direction=way)
+        if found == "happened":
+            summary = "interrupted; looked, and it had happened"
+            return self.ports.ledger.receive(dispatch, Receipt(status="done", summary=summary, before=dispatch.before))
+        if found == "did_not_happen":
+            summary = "interrupted; looked, and it had not happened"
+            return self.ports.ledger.receive(dispatch, Receipt(status="not_started", summary=summary, output={"again": True}))
+        return self.ports.ledger.doubt(dispatch, "interrupted; nothing tells whether it happened")
+
+    def call_of(self, dispatch: Dispatch) -> Call:
+        """Return the call that a dispatch permits, from the plan's bytes."""
+        if dispatch.direction in ("before", "after"):
+            return self.plan.measures[dispatch.step - 1].call
+        step = self.plan.steps[dispatch.step - 1]
+        return step.undo if dispatch.direction == "undo" and step.undo is not None else step.call
+
+    def _settle_opaque(self) -> None:
+        if self._open is not None and self._open[0].effect_class is EffectClass.OPAQUE:
+            self.close()
+
+    def _parsed(self, call: Call) -> tuple[Tool, Any]:
+        return self.ports.tools[call.tool], self.ports.tools.parse(call.tool, call.args)
+
+    def _act(self, tool: Tool, args: Any, dispatch: Dispatch, item: Item) -> Receipt:
+        def once() -> Receipt:
+            return _guarded(lambda: tool.run(args, self.place, key=dispatch.key, before=dispatch.before))
+
+        if item.direction in ("do", "undo"):
+            return once()
+        return _measured(once, item.repeat)
+
+    def _slim(self, receipt: Receipt) -> Receipt:
+        raw = json.dumps(receipt.output, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+        if len(raw) <= SMALL_BYTES:
+            return receipt
+        kept = receipt.output_ref or self.place.keep.put(raw)
+        small = {key: value for key, value in receipt.output.items() if isinstance(value, int | float | bool) or (isinstance(value, str) and len(value) <= 200)}
+        return receipt.model_copy(update={"output": {**small, "kept": kept, "size_bytes": len(raw)}, "output_ref": kept})
+
+
+def _guarded(act: Any) -> Receipt:
+    began = time.monotonic()
+    try:
+        receipt: Receipt = act()
+    except ToolRefused as refusal:
+        return Receipt(status="not_started", summary=refusal.reason, output={"rule": refusal.rule})
+    except Exception as defect:  # noqa: BLE001 - a defect in a tool: the effect may be there, and that is what the receipt must say
+        return Receipt(status="unknown", summary=f"the tool broke: {type(defect).__name__}: {defect}")
+    return receipt if receipt.duration_ms else receipt.model_copy(update={"duration_ms": int((time.monotonic() - began) * 1000)})
+
+
+def _measured(once: Any, repeat: int) -> Receipt:
+    """Run a measure `repeat` times; its output gains p50_ms, p95_ms … over the runs, from the tool's own timing where it gives one."""
+    times: list[float] = []
+    receipt = Receipt(status="not_started")
+    for _ in range(repeat):
+        began = time.perf_counter()
+        receipt = once()
+        elapsed = receipt.output.get("elapsed_ms")
+        times.append(float(elapsed) if isinstance(elapsed, int | float) else (time.perf_counter() - began) * 1000)
+        if not receipt.is_done:
+            return receipt
+    times.sort()
+    at = lambda q: round(times[min(len(times) - 1, int(len(times) * q))], 3)  # noqa: E731 - a name for one expression
+    summary = {"p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99), "min_ms": at(0), "max_ms": at(1), "mean_ms": round(sum(times) / len(times), 3)}
+    return receipt.model_copy(update={"output": {**receipt.output, **summary, "runs": repeat}, "duration_ms": int(sum(times))})

@@ -1,0 +1,47 @@
+"""Station `plan`: the request becomes a frozen plan. Running it again finds the plan that is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..schemas.canonical import parse
+from ..schemas.errors import NotFound
+from .ports import Ports
+from .state import Context, State
+
+
+def plan(state: State, runtime: Runtime[Context], *, ports: Ports) -> dict[str, Any]:
+    """Admit the run, read or author its plan, and freeze it.
+
+    Raises:
+        InvalidDocument, InvalidPlan, ModelNeeded: the request cannot become a plan.
+    """
+    ledger = ports.ledger
+    run_id = state.get("run_id") or _thread(runtime)
+    try:
+        run = ledger.run(run_id)
+    except NotFound:
+        frozen = ports.author(state.get("request"))
+        ledger.admit(
+            run_id, {"request": state.get("request")}, graph=ports.graph, tier=state.get("tier"), title=frozen.problem.title, requester=ports.requester
+        )
+        ledger.freeze(run_id, frozen, editor=frozen.author or ports.requester)
+        return {"run_id": run_id, "digest": frozen.digest}
+    found = ledger.plan(run_id)
+    if found is None:
+        found = ports.author(_asked(ledger.ask(run_id)))
+        ledger.freeze(run_id, found, editor=found.author or run.requester)
+    return {"run_id": run_id, "digest": found.digest}
+
+
+def _thread(runtime: Runtime[Context]) -> str:
+    info = runtime.execution_info
+    if info is None or not info.thread_id:
+        raise NotFound("this graph needs a thread", hint='invoke it with {"configurable": {"thread_id": …}}, or start it through `assent.open().start(…)`')
+    return info.thread_id
+
+
+def _asked(raw: bytes) -> Any:
+    return parse(raw)["request"]

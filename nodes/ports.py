@@ -1,0 +1,82 @@
+"""All that the stations can touch. Bound when the graph is built; nothing here travels in state or in LangGraph's context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ..policies.plan_risk import PlanRisk
+from ..schemas.approval import Question, Request
+from ..schemas.dispatch import Direction, Dispatch, EffectClass, Receipt
+from ..schemas.plan import Plan
+from ..schemas.results import Artifact, Results
+from ..schemas.risk import Level
+from ..schemas.ruling import Ruling
+from ..schemas.run import RunRow, RunStatus
+from ..tools.tool import Place
+from ..tools.toolbox import Toolbox
+
+
+class Ledger(Protocol):
+    """What the stations ask of the ledger; `runtime/ledger/ledger.py` says what each does."""
+
+    def admit(self, run_id: str, ask: Mapping[str, Any], *, graph: str, tier: int | None, title: str, requester: str) -> None: ...
+    def run(self, run_id: str) -> RunRow: ...
+    def ask(self, run_id: str) -> bytes: ...
+    def freeze(self, run_id: str, plan: Plan, *, editor: str) -> None: ...
+    def plan(self, run_id: str) -> Plan | None: ...
+    def risk(self, plan: Plan) -> PlanRisk: ...
+    def weigh(self, run_id: str) -> tuple[Literal["low", "needs approval", "denied"], Level, tuple[str, ...]]: ...
+    def question(self, run_id: str, kind: Question, subject: Mapping[str, Any], *, again: bool = False) -> str: ...
+    def open_request(self, request_id: str, run_id: str, kind: Question, subject: Mapping[str, Any]) -> Request: ...
+    def request(self, request_id: str) -> Request: ...
+    def requests(self, run_id: str) -> list[Request]: ...
+    def dispatch(
+        self, run_id: str, direction: Direction, step: int, *, effect_class: EffectClass, before: Mapping[str, Any],
+        finishing: tuple[Dispatch, Receipt] | None = None,
+    ) -> Dispatch | Ruling: ...
+    def receive(self, dispatch: Dispatch, receipt: Receipt, *, deferred: bool = False) -> Dispatch: ...
+    def doubt(self, dispatch: Dispatch, why: str) -> Dispatch: ...
+    def dispatches(self, run_id: str) -> list[Dispatch]: ...
+    def move(self, run_id: str, status: RunStatus, *, actor: str = "system", deferred: bool = False, **data: Any) -> RunRow: ...
+    def finish(self, run_id: str, status: RunStatus, results: Results) -> None: ...
+    def keep(self, run_id: str, artifact: Artifact) -> None: ...
+    def artifacts(self, run_id: str) -> list[Artifact]: ...
+    def note(self, run_id: str, kind: str, *, actor: str = "system", deferred: bool = True, **data: Any) -> None: ...
+
+
+class Author(Protocol):
+    """Turns a request into a plan: reads a written document, or asks a model."""
+
+    def __call__(self, request: Any) -> Plan:
+        """Return the plan. Raises: InvalidDocument, InvalidPlan, ModelNeeded."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The stations' hands.
+
+    Args:
+        ledger: the only authority.
+        tools: the tools that steps may name.
+        place: run id in, where its calls act out.
+        own: holds the kernel lock of a run; raises RunBusy when another process has it. Nested use in one flow is fine.
+        author: request in, plan out.
+        report: writes the report of a run to its artifact folder and returns what it wrote.
+        requester: id of the actor at the door, who is recorded as asking.
+        graph: name under which runs are admitted.
+        rates: decimal USD per hour, `compute` and `human`.
+    """
+
+    ledger: Ledger
+    tools: Toolbox
+    place: Callable[[str], Place]
+    own: Callable[[str], AbstractContextManager[None]]
+    author: Author
+    report: Callable[[Results], list[Artifact]]
+    requester: str
+    graph: str = "par"
+    rates: Mapping[str, str] | None = None

@@ -1,0 +1,194 @@
+"""Station `results`: the report. Each criterion measured before and after, costs against the estimate, what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from ..policies.criteria import improvement, met, parse_criterion
+from ..schemas.approval import AUTO, Request, RequestStatus
+from ..schemas.dispatch import Dispatch, DispatchState
+from ..schemas.plan import Measure, Plan
+from ..schemas.results import Costs, FollowUp, Outcome, Results, RootCause, StepResult
+from ..schemas.run import RunRow, RunStatus
+from .endings import left_behind
+from .ports import Ports
+from .state import State
+
+
+def results(state: State, *, ports: Ports) -> dict[str, Any]:
+    """Write the report, keep it with the run, and end the run."""
+    run_id = state["run_id"]
+    run = ports.ledger.run(run_id)
+    status = run.status if run.status.is_over else RunStatus(state.get("status") or RunStatus.FAILED.value)
+    report = compose(run, status, ports, why=state.get("summary", ""))
+    for artifact in ports.report(report):
+        ports.ledger.keep(run_id, artifact)
+    ports.ledger.finish(run_id, status, report)
+    return {"run_id": run_id, "status": status.value, "success": report.success, "summary": one_line(report)}
+
+
+def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "") -> Results:
+    """Build the report of a run from the ledger alone."""
+    plan = ports.ledger.plan(run.id)
+    rows = [d for d in ports.ledger.dispatches(run.id) if plan is not None and d.digest == plan.digest]
+    asked = ports.ledger.requests(run.id)
+    outcomes = _outcomes(plan, rows) if plan else ()
+    success = _success(status, outcomes)
+    behind = tuple(left_behind(plan, rows, ports)) if plan and status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.CANCELLED) else ()
+    cause = _root_cause(plan, rows, outcomes, status, asked, why) if plan and success is False else None
+    return Results(
+        run_id=run.id, digest=run.digest, status=status.value, success=success, title=run.title, outcomes=outcomes,
+        steps=_steps(plan, rows) if plan else (), costs=_costs(plan, rows, ports.rates or {}), root_cause=cause, not_undone=behind,
+        lessons_learned=_lessons(plan, rows, outcomes, status), follow_ups=_follow_ups(plan, outcomes, behind, status, run),
+        artifacts=tuple(ports.ledger.artifacts(run.id)), approved_by=_approvers(asked, rows), started_at=min((d.started_at for d in rows), default=None),
+        finished_at=max((d.finished_at for d in rows if d.finished_at), default=None),
+    )
+
+
+def one_line(report: Results) -> str:
+    """Return the outcome in a line."""
+    done = sum(step.status == "done" and not step.undone for step in report.steps)
+    verdict = {True: "success", False: "not successful", None: "success unknown (not measured)"}[report.success]
+    return f"{report.status}: {done} of {len(report.steps)} steps done, {verdict}"
+
+
+def _success(status: RunStatus, outcomes: tuple[Outcome, ...]) -> bool | None:
+    if status is not RunStatus.COMPLETED or any(outcome.met is False for outcome in outcomes):
+        return False
+    return None if any(outcome.met is None for outcome in outcomes) else True
+
+
+def _outcomes(plan: Plan, rows: list[Dispatch]) -> tuple[Outcome, ...]:
+    by_criterion: dict[str, tuple[int, Measure]] = {m.criterion: (n, m) for n, m in enumerate(plan.measures, 1)}
+    names = list(dict.fromkeys([*plan.problem.success_criteria, *by_criterion]))
+    return tuple(_outcome(name, by_criterion.get(name), rows) for name in names)
+
+
+def _outcome(criterion: str, found: tuple[int, Measure] | None, rows: list[Dispatch]) -> Outcome:
+    if found is None:
+        return Outcome(criterion=criterion, note="not measured: the plan names no measure for it")
+    number, measure = found
+    before, no_before = _reading(number, "before", measure, rows)
+    after, no_after = _reading(number, "after", measure, rows)
+    target = parse_criterion(measure.target or criterion)
+    outcome = Outcome(criterion=criterion, before=before, after=after, unit=measure.unit, target=measure.target or criterion, note=no_after or no_before)
+    if not isinstance(after, int | float):
+        return outcome.model_copy(update={"note": outcome.note or f"{measure.read} is not a number"})
+    if target is None:
+        return outcome.model_copy(update={"note": "measured; the criterion names no comparison, so nothing says whether it is met"})
+    better = improvement(before, after, target.op) if isinstance(before, int | float) else ""
+    return outcome.model_copy(update={"met": met(target, float(after), measure.unit), "improvement": better})
+
+
+def _reading(number: int, direction: str, measure: Measure, rows: list[Dispatch]) -> tuple[float | str | None, str]:
+    taken = [d for d in rows if d.direction == direction and d.step == number and d.receipt is not None]
+    if not taken:
+        return None, f"not measured {direction}"
+    receipt = taken[-1].receipt
+    assert receipt is not None
+    if not receipt.is_done:
+        return None, f"could not be measured {direction}: {receipt.summary}"
+    value: Any = receipt.output
+    for part in measure.read.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            known = ", ".join(sorted(receipt.output)) or "nothing"
+            return None, f"the output has no {measure.read}; it has {known}"
+    if isinstance(value, str):
+        try:
+            return float(value), ""
+        except ValueError:
+            return value[:200], ""
+    return (float(value), "") if isinstance(value, bool | int | float) else (None, f"{measure.read} is not a value")
+
+
+def _steps(plan: Plan, rows: list[Dispatch]) -> tuple[StepResult, ...]:
+    found = []
+    for step in plan.steps:
+        did = [d for d in rows if d.direction == "do" and d.step == step.step]
+        undone = any(d.direction == "undo" and d.step == step.step and d.state is DispatchState.DONE for d in rows)
+        last = did[-1] if did else None
+        receipt = last.receipt if last else None
+        found.append(
+            StepResult(
+                step=step.step, description=step.description or step.tool, status=last.state.value if last else "not run", undone=undone,
+                summary=receipt.summary if receipt else "", duration_ms=receipt.duration_ms if receipt else 0,
+            )
+        )
+    return tuple(found)
+
+
+def _costs(plan: Plan | None, rows: list[Dispatch], rates: Mapping[str, str]) -> Costs:
+    time_s = sum(d.receipt.duration_ms for d in rows if d.receipt) / 1000
+    called = sum((Decimal(d.receipt.cost_usd) for d in rows if d.receipt), Decimal(0))
+    compute = Decimal(rates.get("compute", "0")) * Decimal(str(time_s)) / 3600
+    actual = (called + compute).quantize(Decimal("0.0001"))
+    estimated = plan.estimate.cost_usd if plan else None
+    variance = ""
+    if estimated is not None and Decimal(estimated) > 0:
+        variance = f"{(actual - Decimal(estimated)) / Decimal(estimated) * 100:+.1f} %"
+    breakdown = {"calls": f"{called:.4f}", "compute": f"{compute:.4f}"} if actual else {}
+    return Costs(
+        estimated_usd=estimated, actual_usd=f"{actual.normalize():f}", estimated_time_s=plan.estimate.time_s if plan else None,
+        actual_time_s=round(time_s, 3), variance=variance, breakdown=breakdown,
+    )
+
+
+
+
+def _root_cause(plan: Plan, rows: list[Dispatch], outcomes: tuple[Outcome, ...], status: RunStatus, asked: list[Request], why: str) -> RootCause:
+    bad = [d for d in rows if d.direction == "do" and d.state not in (DispatchState.DONE, DispatchState.DISPATCHED)]
+    if bad:
+        last = bad[-1]
+        step = plan.steps[last.step - 1]
+        said = last.receipt.summary if last.receipt else last.state.value
+        evidence = [f"step {last.step} ended as {last.state.value}: {said}"]
+        tail = last.receipt.output.get("stderr") if last.receipt else None
+        if isinstance(tail, str) and tail.strip():
+            evidence.append(tail.strip()[-500:])
+        return RootCause(finding=f"step {last.step} ({step.description or step.tool}) did not succeed", evidence=tuple(evidence))
+    missed = [o for o in outcomes if o.met is False]
+    if missed and status is RunStatus.COMPLETED:
+        evidence = [f"{o.criterion}: before {_value(o.before, o.unit)}, after {_value(o.after, o.unit)}" for o in missed]
+        return RootCause(finding="every step was done and the criteria are still not met: the cause lies elsewhere than the plan assumed", evidence=tuple(evidence))
+    reasons = [f"{d.actor.id}: {d.reason}" for r in asked for d in r.decisions if d.reason]
+    return RootCause(finding=why or f"the run was {status.value.replace('_', ' ')} before it could succeed", evidence=tuple(reasons))
+
+
+def _lessons(plan: Plan | None, rows: list[Dispatch], outcomes: tuple[Outcome, ...], status: RunStatus) -> tuple[str, ...]:
+    found = []
+    unmeasured = [o.criterion for o in outcomes if o.met is None]
+    if unmeasured:
+        found.append(f"{len(unmeasured)} of {len(outcomes)} criteria could not be judged; a measure each would have told: {'; '.join(unmeasured)}")
+    estimated = plan.estimate.time_s if plan else None
+    actual = sum(d.receipt.duration_ms for d in rows if d.receipt) / 1000
+    if estimated and status is RunStatus.COMPLETED and not 0.5 <= actual / estimated <= 1.25:
+        found.append(f"estimated {estimated} s, took {actual:.1f} s: the next estimate can be {'shorter' if actual < estimated else 'longer'}")
+    better = [f"{o.criterion}: {o.improvement} better" for o in outcomes if o.met and o.improvement]
+    return tuple(found + better)
+
+
+def _follow_ups(plan: Plan | None, outcomes: tuple[Outcome, ...], behind: tuple[str, ...], status: RunStatus, run: RunRow) -> tuple[FollowUp, ...]:
+    found = [FollowUp(action=f"take back by hand: {what}", assignee=run.requester, priority="high") for what in behind]
+    found += [FollowUp(action=f"find out why this was not met and plan again: {o.criterion}", assignee=run.requester, priority="high") for o in outcomes if o.met is False]
+    found += [FollowUp(action=f"name a measure for: {o.criterion}", assignee=run.requester) for o in outcomes if o.met is None]
+    found += [
+        FollowUp(action=f"review afterwards: {a.reason or a.approver or 'the plan asks for it'}", assignee=a.approver or run.requester)
+        for a in (plan.required_approvals if plan else ())
+        if a.type == "post_review" and status is RunStatus.COMPLETED
+    ]
+    return tuple(found)
+
+
+def _approvers(asked: list[Request], rows: list[Dispatch]) -> tuple[str, ...]:
+    people = [d.actor.id for r in asked if r.status is RequestStatus.APPROVED for d in r.approvals]
+    return tuple(dict.fromkeys(people)) if people else ((AUTO.id,) if any(d.direction == "do" for d in rows) else ())
+
+
+def _value(value: float | str | None, unit: str) -> str:
+    return "not measured" if value is None else f"{value}{' ' + unit if unit else ''}"

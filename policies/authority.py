@@ -1,0 +1,114 @@
+"""May this call run now? Asked inside the transaction that would record it, answered from facts alone. Pure.
+
+Nothing here reads graph state: the facts are the plan's bytes, its risk under the rules of now, the recorded decisions, the time, and what
+was dispatched before. Each refusal has a rule id; `CURABLE` are those that a fresh answer of a person could lift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..schemas.approval import Decision, Verdict
+from ..schemas.dispatch import Direction, Dispatch, DispatchState
+from ..schemas.plan import Plan
+from ..schemas.risk import Level, Risk
+from ..schemas.ruling import Ruling
+from ..schemas.run import RunRow, RunStatus
+from .approvals import counting, need, tally
+from .policy import Policy
+
+CURABLE = frozenset({"approval.missing", "approval.expired"})
+_LIVE = frozenset({DispatchState.DISPATCHED, DispatchState.DONE, DispatchState.IN_DOUBT})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a dispatch is decided on.
+
+    Args:
+        plan: decoded from the bytes whose digest the run holds in force.
+        risk: of the whole plan, under the rules of now.
+        decisions: every decision recorded for this run on questions about the plan.
+        contributors: requester, author and editors.
+        dispatches: of the step in question, both directions.
+        now: the later of the wall clock and the newest entry of the log, so that a clock set back revives nothing.
+    """
+
+    run: RunRow
+    plan: Plan
+    risk: Risk
+    decisions: Sequence[Decision]
+    contributors: Sequence[str]
+    dispatches: Sequence[Dispatch]
+    now: datetime
+
+
+def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ruling:
+    """Rule on one call.
+
+    Args:
+        direction: `do` or `undo` a step, or measure `before` or `after`.
+        step: number of the step, or of the measure, from 1.
+    """
+    run, plan = facts.run, facts.plan
+    if run.digest != plan.digest:
+        return _deny("plan.other", "the plan in force has other bytes")
+    wanted = plan.measures if direction in ("before", "after") else plan.steps
+    if not 1 <= step <= len(wanted):
+        return _deny("plan.step", f"the plan has no {'measure' if direction in ('before', 'after') else 'step'} {step}")
+    if any(d.direction == direction and d.state in _LIVE for d in facts.dispatches):
+        return _deny("dispatch.again", "this call was dispatched before")
+    if direction == "undo":
+        return _may_undo(facts)
+    if run.status is not RunStatus.RUNNING:
+        return _deny("approval.missing" if run.status.is_waiting or run.status is RunStatus.PLANNING else "run.over", f"the run is {run.status.value}")
+    if run.stop_requested and direction == "do":
+        return _deny("run.stopped", "somebody asked this run to stop")
+    tier = beyond_tier(run.tier, plan, facts.risk.level, policy)
+    if not tier.is_allowed:
+        return tier
+    if direction != "after" and plan.execution_window is not None and not plan.execution_window.holds(facts.now):
+        return _deny("window.closed", "outside the execution window of the plan")
+    return _is_approved(facts, policy, measuring=direction == "after")
+
+
+def beyond_tier(tier: int | None, plan: Plan, level: Level, policy: Policy) -> Ruling:
+    """Refuse what the agent's tier has no authority for, whoever would approve it."""
+    if tier is None:
+        return Ruling(answer="allow")
+    rule = policy.tiers.get(tier)
+    if rule is None:
+        return _deny("tier.unknown", f"there is no tier {tier}; the rules know {', '.join(map(str, sorted(policy.tiers)))}")
+    if level > rule.highest:
+        return _deny("tier.authority", f"tier {tier} ({rule.name}) may act up to {rule.highest.value}; this plan is {level.value}")
+    environment = plan.problem.context.environment
+    if environment is not None and environment not in rule.environments:
+        return _deny("tier.environment", f"tier {tier} ({rule.name}) has no authority in {environment}")
+    return Ruling(answer="allow", rules=("tier.authority",))
+
+
+def _is_approved(facts: Facts, policy: Policy, *, measuring: bool) -> Ruling:
+    question = need(facts.risk.level, facts.plan, facts.contributors, policy)
+    if question is None:
+        return Ruling(answer="allow", rules=("auto.low",))
+    decisions = facts.decisions
+    if tally(decisions, facts.plan.digest, question, policy) != "approved":
+        return _deny("approval.missing", f"{facts.risk.level.value} takes {question.approvals} approval(s) of these bytes by {' or '.join(question.roles)}")
+    given = [d.at for d in counting(decisions, facts.plan.digest) if d.verdict is Verdict.APPROVE]
+    # Measuring afterwards only looks, and a result is owed even when the last step ended late.
+    if not measuring and facts.now >= max(given) + timedelta(seconds=policy.execute_within_s):
+        return _deny("approval.expired", "the approval ran out before this step could start")
+    return Ruling(answer="allow", rules=question.rules)
+
+
+def _may_undo(facts: Facts) -> Ruling:
+    # The undo is part of the plan that was approved; what it needs is that its step really happened.
+    if not any(d.direction == "do" and d.state is DispatchState.DONE for d in facts.dispatches):
+        return _deny("undo.nothing", "the step was not done, so there is nothing to undo")
+    return Ruling(answer="allow", rules=("plan.rollback",))
+
+
+def _deny(rule: str, reason: str) -> Ruling:
+    return Ruling(answer="deny", rules=(rule,), reasons=(reason,))

@@ -1,0 +1,179 @@
+"""The policy in force: the shipped rules, a preset, and what the user laid over them, as one checked value.
+
+Rules: a misspelt key is an error that names file, key and remedy; an empty rule set is invalid; a policy has a digest, which is recorded with
+every assessment and checked again at dispatch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from ..schemas.canonical import canonical, digest
+from ..schemas.errors import InvalidConfiguration
+from ..schemas.noun import Noun
+from ..schemas.risk import Level
+from .durations import seconds
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Rule(Noun):
+    """What it takes to approve one level of risk."""
+
+    roles: tuple[str, ...] = Field(min_length=1)
+    approvals: int = Field(default=1, ge=1, le=20)
+    decide_within_s: int = Field(ge=1, alias="decide_within")
+    reason_required: bool = False
+
+    _span = field_validator("decide_within_s", mode="before")(lambda value: _span(value))
+
+
+class Tier(Noun):
+    """What an agent of this tier may do."""
+
+    name: str
+    authority: str = ""
+    highest: Level
+    environments: tuple[Literal["development", "staging", "production"], ...] = Field(min_length=1)
+
+
+class Member(Noun):
+    """A person whom the configuration knows."""
+
+    roles: tuple[str, ...] = ()
+    name: str = ""
+    kind: Literal["human", "agent"] = "human"
+
+
+class Rates(Noun):
+    """What an hour costs, as decimal text."""
+
+    compute_usd_per_hour: str = Field(default="0", pattern=r"^\d+(\.\d+)?$")
+    human_usd_per_hour: str = Field(default="0", pattern=r"^\d+(\.\d+)?$")
+
+
+class Bounds(Noun):
+    """Bounds on one step."""
+
+    time_s: int = Field(default=300, ge=1, alias="time")
+    memory_mb: int = Field(default=2048, ge=64)
+    output_mb: int = Field(default=10, ge=1)
+
+    _span = field_validator("time_s", mode="before")(lambda value: _span(value))
+
+
+class Policy(Noun):
+    """Every rule that a run is held to."""
+
+    version: Literal[1] = 1
+    preset: Literal["solo", "team"] = "solo"
+    auto_approve: Literal["LOW", "none"] = "LOW"
+    approvals: dict[Level, Rule]
+    execute_within_s: int = Field(ge=1, alias="execute_within")
+    separation_of_duties: tuple[Level, ...] = ()
+    strict_problems: bool = False
+    actors: dict[str, Member] = Field(default_factory=dict)
+    tiers: dict[int, Tier] = Field(default_factory=dict)
+    costs: Rates = Field(default_factory=Rates)
+    limits: Bounds = Field(default_factory=Bounds)
+    risk: dict[str, Any] = Field(default_factory=dict)
+
+    _span = field_validator("execute_within_s", mode="before")(lambda value: _span(value))
+
+    @field_validator("actors", mode="before")
+    @classmethod
+    def _short_members(cls, value: Any) -> Any:
+        # `alice: lead` and `alice: [lead, admin]` say the same as the long form.
+        if not isinstance(value, Mapping):
+            return value
+        return {name: {"roles": [m]} if isinstance(m, str) else {"roles": m} if isinstance(m, list | tuple) else m for name, m in value.items()}
+
+    @model_validator(mode="after")
+    def _every_level_has_a_rule(self) -> Policy:
+        missing = [level.value for level in Level if level not in self.approvals]
+        if missing:
+            raise ValueError(f"approvals: no rule for {', '.join(missing)}; an empty rule would approve by default")
+        if self.approvals[Level.CRITICAL].approvals < 2:
+            raise ValueError("approvals.CRITICAL.approvals: critical plans take at least 2 different people")
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of every rule."""
+        return digest(canonical(self.model_dump(mode="json")))
+
+
+def _span(value: Any) -> Any:
+    if isinstance(value, str):
+        found = seconds(value)
+        if found is None:
+            raise ValueError(f"expected a duration such as `4 hours`, found {value!r}")
+        return found
+    return value
+
+
+def shipped() -> dict[str, Any]:
+    """Return the shipped rules as they are written."""
+    return _yaml("default.yaml")
+
+
+def read_policy(*overlays: tuple[str, Mapping[str, Any]]) -> Policy:
+    """Lay overlays over the shipped rules, later ones over earlier ones.
+
+    Args:
+        overlays: (name of the source for errors, mapping); mappings merge key by key, lists and scalars replace.
+
+    Raises:
+        InvalidConfiguration: an unknown key or a wrong value; names source, key and remedy.
+    """
+    base = shipped()
+    preset: Any = base["preset"]
+    for name, overlay in overlays:
+        _known_keys(name, overlay)
+        preset = overlay.get("preset", preset)
+    presets = _yaml("presets.yaml")
+    if preset not in presets:
+        raise InvalidConfiguration(f"preset: expected one of {', '.join(presets)}, found {preset!r}", hint="set `preset: solo` or `preset: team`")
+    merged = _merge(base, presets[preset])
+    for _, overlay in overlays:
+        merged = _merge(merged, overlay)
+    try:
+        return Policy.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        names = ", ".join(name for name, _ in overlays) or "the shipped rules"
+        raise InvalidConfiguration(
+            f"{names}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}",
+            hint="`assent doctor` shows the rules in force; remove the key to take the shipped value",
+            key=key,
+        ) from error
+
+
+def _known_keys(name: str, overlay: Mapping[str, Any]) -> None:
+    known = [field.alias or key for key, field in Policy.model_fields.items()]
+    for key in overlay:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            remedy = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}"
+            raise InvalidConfiguration(f"{name}: {key}: no such setting", hint=remedy, key=str(key))
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _yaml(name: str) -> dict[str, Any]:
+    text = resources.files(__package__ or "assent.policies").joinpath(name).read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=_LOADER))  # noqa: S506 - CSafeLoader is the safe loader

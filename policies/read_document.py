@@ -1,0 +1,125 @@
+"""Read what a person wrote: YAML or JSON text, or a mapping, into a `Document`.
+
+Rules:
+- every complaint at once, each with file, line, field, what was expected and what was found;
+- unknown fields are complaints with the nearest known name: a misspelt `rollback_plan` must not vanish;
+- documents with a single section load, and so do the wrappers of the guide (`proto_workflow`, `tier_3_par_workflow`, `par_workflow_2`);
+  whether a document can run is decided when it is frozen.
+
+Source: templates and examples of the problem/action/results guide; its PAR-PROTO sections (Problem, Action, Results with Plan, Review,
+Observe, Test, Output) are kept as they were written. Deliberately absent: durations, money and dates, which freezing reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..schemas.document import Document, Metadata
+from ..schemas.errors import Complaint, InvalidDocument
+from .fields import Reader, Reading
+from .nodes import Fields, Node, Scalar, is_empty, nodes_of
+from .written_fields import OPEN, SECTIONS, TIER_WRAPPER, USE_CASE
+from .yaml_nodes import read_nodes
+
+_TIER = re.compile(r"tier_([1-4])_par_workflow")
+_LINKED = re.compile(r"par_workflow_\w{1,40}")
+_EMPTY = Document()
+
+
+def read_document(text: str, *, file: str = "") -> Document:
+    """Read a written document.
+
+    Args:
+        text: YAML or JSON, at most 1 MiB.
+        file: its name, for the complaints.
+
+    Raises:
+        InvalidDocument: with every complaint.
+    """
+    root, complaints = read_nodes(text, file=file)
+    return _document(root, complaints, file)
+
+
+def document_from_mapping(mapping: Mapping[str, Any], *, file: str = "") -> Document:
+    """Read a document that a program built; the same rules, without lines.
+
+    Raises:
+        InvalidDocument: with every complaint.
+    """
+    root, complaints = nodes_of(mapping, file=file)
+    return _document(root, complaints, file)
+
+
+def _document(root: Node | None, complaints: list[Complaint], file: str) -> Document:
+    reading = Reading(file)
+    for complaint in complaints:
+        reading.complain(complaint.where, complaint.expected, complaint.found, complaint.line)
+    document = Document(file=file)
+    if root is None or is_empty(root):
+        reading.complain("document", "a mapping with at least a problem and an action", "nothing")
+    elif not isinstance(root, Fields):
+        reading.complain(
+            "document", "a mapping with problem, action …", "plain text" if isinstance(root, Scalar) else "a list", root.line
+        )
+    else:
+        document = _body(reading, root, "", Document)
+    if reading.complaints:
+        if reading.omitted:
+            reading.complaints.append(Complaint("document", "fewer mistakes", f"{reading.omitted:,} more complaints", file=file))
+        raise InvalidDocument(sorted(reading.complaints, key=lambda complaint: complaint.line or 0), file=file)
+    return document.model_copy(update={"file": file, "unchosen": tuple(reading.unchosen), "lines": reading.lines})
+
+
+def _body(reading: Reading, node: Node, path: str, model: type[Document], fields: Mapping[str, Reader] = SECTIONS) -> Document:
+    """Read the sections of one workflow, unwrapping what wraps it."""
+    if not isinstance(node, Fields):
+        reading.complain(path, "a mapping with problem, action …", line=node.line)
+        return model()
+    own = Fields({name: child for name, child in node.pairs.items() if path or not _is_wrapper(name)}, node.line)
+    found = reading.values(own, path, fields)
+    action, sections = found.pop("action", (None, {}))
+    sections |= {name: found.pop(name) for name in OPEN if name in found}
+    document = model(action=action, sections=sections, **found)
+    if sections.get("proto_workflow") is True and not document.metadata.workflow_type:
+        document = document.model_copy(update={"metadata": document.metadata.model_copy(update={"workflow_type": "PAR-PROTO"})})
+    if path:
+        return document
+    linked = {name: _body(reading, child, name, model) for name, child in node.pairs.items() if _LINKED.fullmatch(name)}
+    for name, child in node.pairs.items():
+        if _is_wrapper(name) and name not in linked:
+            document = _merged(reading, document, _unwrapped(reading, name, child), name, child.line)
+    return document.model_copy(update={"linked": linked})
+
+
+def _is_wrapper(name: str) -> bool:
+    return name in ("proto_workflow", "par_workflow") or bool(_TIER.fullmatch(name) or _LINKED.fullmatch(name))
+
+
+def _unwrapped(reading: Reading, name: str, node: Node) -> Document:
+    tier = _TIER.fullmatch(name)
+    if tier is None:
+        inner = _body(reading, node, name, Document)
+        kind = "PAR-PROTO" if name == "proto_workflow" else "PAR"
+        return inner.model_copy(update={"metadata": inner.metadata.model_copy(update={"workflow_type": kind})})
+    found = reading.values(node, name, TIER_WRAPPER)
+    case, path = found.pop("example_use_case", (Fields({}), name))
+    inner = _body(reading, case, path, Document, USE_CASE)
+    metadata = inner.metadata.model_copy(update={"agent_tier": int(tier.group(1))})
+    return inner.model_copy(update={"metadata": metadata, "sections": inner.sections | found})
+
+
+def _merged(reading: Reading, outer: Document, inner: Document, name: str, line: int | None) -> Document:
+    """Lay the unwrapped workflow over what stands beside it; a section has one place."""
+    there, here = _filled(outer), _filled(inner)
+    both = sorted((there & here) - {"metadata", "sections"}) + sorted(set(outer.sections) & set(inner.sections))
+    if both:
+        reading.complain(f"{name}.{both[0]}", "each section once, at the top or inside the wrapper", "both", line)
+    update = {field: getattr(inner, field) for field in here - {"metadata", "sections"}}
+    metadata = outer.metadata.as_json() | {k: v for k, v in inner.metadata.as_json().items() if v}
+    return outer.model_copy(update=update | {"metadata": Metadata(**metadata), "sections": outer.sections | inner.sections})
+
+
+def _filled(document: Document) -> set[str]:
+    return {field for field in Document.model_fields if getattr(document, field) != getattr(_EMPTY, field)}

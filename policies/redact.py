@@ -1,0 +1,56 @@
+"""Hide secrets in a text before it leaves: display, log, notification, audit, error, prompt.
+
+- What is hidden: tokens of known formats, private keys, values beside the name of a secret, credentials in URLs, headers, cookies, command
+  lines and password files, and every spelling of the values that the caller holds (`known`).
+- Each is replaced by a marker that names its kind, `[redacted:github-token]`; names and surroundings stay readable.
+- A redacted text is redacted: a second pass changes nothing.
+- Linear in the length of the text, whatever it holds.
+
+Formats and words are data (`secrets.yaml`). Personal data is another matter, with its own switch: `redact_pii`. Random text without a known
+format or a name beside it is not hidden: digests, ids and commits look the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .redact_assign import named_secrets
+from .redact_formats import shaped_secrets
+from .redact_known import known_secrets
+from .redact_places import placed_secrets
+from .redact_span import Span, marker, merged, replaced
+
+__all__ = ["Span", "find_secrets", "marker", "redact"]
+
+_ROUNDS = 6
+
+
+def find_secrets(text: str, *, known: Sequence[str] = ()) -> list[Span]:
+    """Find the secrets in a text, in order and apart from each other.
+
+    Args:
+        text: any text, of any length.
+        known: values that are secret whatever they look like; those shorter than six characters are ignored.
+
+    Returns: spans in characters of `text`. What an earlier pass hid is not found again.
+    """
+    found = [*shaped_secrets(text), *named_secrets(text), *placed_secrets(text)]
+    if known:
+        found += known_secrets(text, known)
+    return merged(text, found)
+
+
+def redact(text: str, *, known: Sequence[str] = ()) -> str:
+    """Replace every secret in a text by a marker of its kind.
+
+    Args: as for `find_secrets`.
+
+    Returns: the text, the same object if nothing was found. A text that keeps giving up new secrets after `_ROUNDS` rounds was built to do so,
+    and is hidden as a whole.
+    """
+    for _ in range(_ROUNDS):
+        spans = find_secrets(text, known=known)
+        if not spans:
+            return text
+        text = replaced(text, spans)
+    return text if not find_secrets(text, known=known) else marker("unsettled")

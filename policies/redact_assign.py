@@ -1,0 +1,190 @@
+"""Find secrets that stand beside a name: assignments, settings, options, headers, XML elements, pairs and tables.
+
+- One pass over the names of a text; each is read once (`redact_names`) and its value once (`redact_values`), at most a few hundred characters
+  of it unless it is a secret.
+- The looser the tie between name and value, the more is asked of the value: `name=value` and `"name": "value"` are tight, a table cell or a
+  following word count only if they look random.
+- What stays readable: the name, the separator, the quotes and everything behind the value.
+
+Values without a name beside them are `redact_formats`; places that have a grammar of their own (URLs, cookies, command lines) `redact_places`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .redact_names import Tier, tier_of
+from .redact_span import Span
+from .redact_values import How, is_opaque, is_password, is_token, stands_for
+
+_STEMS = (
+    "pass|pwd|pw|secret|token|key|auth|cred|cookie|sess|bearer|jwt|pat|psk|[cx]srf|salt|pepper|licen|sig|senha|contrase|motdep|wachtw|bindpw"
+)
+_NAMED = re.compile(
+    rf"""(?<![\w.\-])(?P<name>[\w.\-]{{0,48}}?(?:{_STEMS})[\w.\-]*+)
+    (?P<close>(?:\\{{0,7}}["'`]|&quot;)?[\])]?)
+    (?:
+      (?P<default>:[-=])(?=[^\s=])
+    | (?P<pair>\\{{0,7}}["']?[\s,;]{{0,80}}(?:-[ ])?(?:\\{{0,7}}["'])?value\\{{0,7}}["']?[ \t]{{0,8}}[:=]{{1,2}}[ \t]{{0,8}})
+    | (?P<typed>[ \t]{{0,8}}\??:[ \t]{{0,8}}(?:str|string|String|bytes|Optional\[str\]|str\ \|\ None|SecretStr|Final|&str|&'static\ str|any|Any)[?!]?[ \t]{{1,8}}=[ \t]{{0,8}}|[ \t]{{1,8}}(?:string|\[\]byte|text)[ \t]{{1,8}}:?=[ \t]{{0,8}})
+    | (?P<assign>[ \t]{{0,32}}(?:[:?!+]?={{1,3}}>?|:(?!:|//)|->|<-|%3D|%3A)[ \t]{{0,32}}(?:\r?\n[ \t]{{1,40}}(?=\\?["']))?)
+    | (?P<element>(?:[ \t][^<>\n]{{0,80}})?>)
+    | (?P<cell>[ \t]{{0,40}}[,|][ \t]{{0,40}})
+    | (?P<call>\([ \t]{{0,8}}(?=\\?["'`]))
+    | (?P<said>[ \t]{{1,8}}(?:is|was)(?:[ \t]{{1,8}}set[ \t]{{1,8}}to)?:?[ \t]{{1,8}})
+    | (?P<space>[ \t]{{1,8}})
+    )""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_OPEN = re.compile(r"""[\[(]?[ \t]{0,8}(?:[rbfuRBFU]{1,2}|[@$])?(?P<quote>\"\"\"|'''|\\{1,7}["']|&quot;|&\#34;|["'`])""")
+_INSIDE = {
+    '"': re.compile(r'(?:[^"\\\n]++|\\.)*+'),
+    "'": re.compile(r"(?:[^'\\\n]++|\\.)*+"),
+    "`": re.compile(r"(?:[^`\\\n]++|\\.)*+"),
+    '"""': re.compile(r'(?:[^"\\]++|\\.|"(?!""))*+', re.DOTALL),
+    "'''": re.compile(r"(?:[^'\\]++|\\.|'(?!''))*+", re.DOTALL),
+}
+_TO_ENTITY = re.compile(r"(?:[^&\n<]++|&(?!quot;|#34;))*+")
+_TO_QUOTE = {'"': re.compile(r'[^"\n]*+'), "'": re.compile(r"[^'\n]*+")}
+_BARE = re.compile(r"""(?:[^\s"'`<>\\,;|&(){}\[\]]|\\(?![nrtu"'\\]))(?:[^\s"'`<>\\]|\\(?![nrtu"'\\])){0,160}""")
+_BARE_MORE = re.compile(r"""[^\s"'`<>\\,;|&]*+""")
+_CELL = re.compile(r"""[^\s"'`<>\\,;|&(){}\[\]]{1,160}""")
+_CUTS = re.compile(r"[;|&,.:)\]}]")
+_CUT = re.compile(r"[;|](?=\s|$|[\w .-]{1,40}=)|&(?=[\w.%\[\]-]{1,60}=|$|amp;)|,(?=$|[\w.-]{1,40}[=:])|[,;.:)\]}]{1,160}$")
+_BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n([ \t]+)(\S[^\n]*)(?:\n\1[^\n]*)*+")
+_SETTER = re.compile(r"(?:\bset|\bsetx|\bsetenv|\benv|\barg|\bput|\badd|\bexport|\bconfig|\bdefine|\bheader|\blogin|\bparam|\bsecret)[ \t]+[\"'(]?$", re.IGNORECASE)
+_NETRC = re.compile(r"\b(?:login|machine|default|user|account)\s+(?:\S{1,200}\s+)?$")
+_URL_CELL = re.compile(r"""[^\s"'`<>\\,;|&(){}\[\]]{1,160}""")
+_CUTS = re.compile(r"[;|&,.:)\]}]")
+_CUT = re.compile(r"[&#]")
+
+
+def named_secrets(text: str) -> Iterator[Span]:
+    """Yield the values that stand beside the name of a secret."""
+    done = 0
+    for found in _NAMED.finditer(text):
+        name = found["name"]
+        tier = tier_of(name) if len(name) <= 160 else Tier.NONE
+        if tier is Tier.NONE or found.end() < done:
+            continue
+        span = _value(text, found, tier)
+        if span is not None:
+            done = span.end
+            yield span
+
+
+def _value(text: str, found: re.Match[str], tier: Tier) -> Span | None:
+    link = found.lastgroup or ""
+    begin = found.start()
+    before = text[begin - 1 : begin]
+    if link == "element":
+        if before != "<":
+            return None
+        end = text.find("<", found.end(), found.end() + 8192)
+        end = end if end >= 0 else min(len(text), found.end() + 8192)
+        return _judged(text, found.end(), end, tier, "quoted")
+    if link == "default" and before != "{":
+        link = "assign"
+        at = found.end() - 1
+    else:
+        at = found.end()
+    if link == "assign" and (block := _BLOCK.match(text, at)):
+        hidden = Span(block.start(2), block.end(), "password" if tier is Tier.PASSWORD else "secret")
+        return hidden if is_opaque(block[2]) or (tier is Tier.PASSWORD and not stands_for(block[2]) and " " not in block[2]) else None
+    opened = _OPEN.match(text, at)
+    if opened:
+        start, end = _inside(text, opened)
+        how: How = "quoted"
+    else:
+        if link == "call":
+            return None
+        start, end = _bare(text, at, _BARE if link in ("assign", "default", "typed", "pair") else _CELL)
+        if link == "default":
+            close = text.find("}", start, end)
+            end = close if close >= 0 else end
+        if before and before in "?&":
+            cut = _URL_CUT.search(text, start, end)
+            end = cut.start() if cut else end
+        how = _how(text, found, link, before, end)
+    least = 0
+    if link in ("cell", "call"):
+        least = 16 if tier is Tier.WEAK else 8 if tier is Tier.PASSWORD or how == "quoted" else 12
+    elif link == "space" and not _is_told(text, found, tier, opened is not None):
+        least = 16 if tier is Tier.WEAK else 12
+    surely = tier > Tier.WEAK and (link != "space" or how == "quoted" or found["name"].isupper())
+    return _judged(text, start, end, tier, how, least=least, hexadecimal=surely or not least)
+
+
+def _how(text: str, found: re.Match[str], link: str, before: str, end: int) -> How:
+    if link == "space":
+        return "tight" if _NETRC.search(text, max(0, found.start() - 240), found.start()) else "plain"
+    if link not in ("assign", "default", "typed", "pair"):
+        return "plain"
+    op = found[link]
+    if op.startswith((" ", "\t")):
+        return "spaced" if "=" in op else "plain"
+    if link == "default":
+        return "tight"
+    name = found["name"]
+    attached = "=" in op and not op.endswith((" ", "\t"))
+    tied = name.isupper() or name.startswith("-") or (before and before in "?&;") or text[end : end + 1] in (";", "&")
+    return "tight" if attached and tied else "plain"
+
+
+def _is_told(text: str, found: re.Match[str], tier: Tier, quoted: bool) -> bool:
+    """Tell whether a name followed by a blank is surely followed by its value: an option, a setter before it, SQL, a netrc file."""
+    name = found["name"]
+    if name.startswith("-"):
+        return True
+    start = found.start()
+    if tier is Tier.PASSWORD and (quoted or _NETRC.search(text, max(0, start - 240), start)):
+        return True
+    return name.lower() in ("requirepass", "masterauth") or _SETTER.search(text, max(0, start - 24), start) is not None
+
+
+def _inside(text: str, opened: re.Match[str]) -> tuple[int, int]:
+    quote = opened["quote"]
+    start = opened.end()
+    if quote.startswith("&"):
+        inside = _TO_ENTITY.match(text, start)
+    elif quote[0] == "\\":
+        inside = _TO_QUOTE[quote[-1]].match(text, start)
+    else:
+        inside = _INSIDE[quote].match(text, start)
+    end = inside.end() if inside else start
+    while quote[0] == "\\" and end > start and text[end - 1] == "\\":
+        end -= 1
+    return start, end
+
+
+def _bare(text: str, at: int, pattern: re.Pattern[str]) -> tuple[int, int]:
+    bare = pattern.match(text, at)
+    if bare is None:
+        return at, at
+    first = _CUTS.search(text, at + 1, bare.end())
+    cut = _CUT.search(text, first.start(), bare.end()) if first else None
+    return at, cut.start() if cut else bare.end()
+
+
+def _judged(text: str, start: int, end: int, tier: Tier, how: How, *, least: int = 0, hexadecimal: bool = True) -> Span | None:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    value = text[start:end]
+    if not value:
+        return None
+    kind = "password" if tier is Tier.PASSWORD else "secret"
+    if tier is Tier.WEAK or least:
+        if not is_opaque(value, least=least or 16, hexadecimal=hexadecimal) or stands_for(value, quoted=how == "quoted"):
+            return None
+    elif tier is Tier.PASSWORD:
+        if not is_password(value, how=how):
+            return None
+    elif not is_token(value, how=how):
+        return None
+    if how != "quoted" and end - start > 160:
+        more = _BARE_MORE.match(text, end)
+        end = more.end() if more else end
+    return Span(start, end, kind)

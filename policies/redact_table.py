@@ -1,0 +1,76 @@
+"""The table of secrets, read once: formats of tokens, words of names, words of values, command options.
+
+- `secrets.yaml` beside this file is the only place where vendors, names and placeholders are listed; this file gives it types.
+- The table is checked when it is read: a row that cannot be used is an error of the package, not of the text.
+- The digest covers the exact bytes of the file, so that a record can say which table hid what.
+
+It holds no rule: how a format is looked for is `redact_formats`, how a name is read `redact_names`, how a value is judged `redact_values`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+_ESCAPES = (r"\\[nrtfbv]", "%[0-9A-Fa-f]{2}", r"\\u00[0-9A-Fa-f]{2}")
+"""A word may begin behind one of these, though it ends in a letter or digit: escapes of JSON and of URLs."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One token format: its kind, the words without which it cannot be there, and the pattern."""
+
+    kind: str
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command option that takes a secret: the commands' names, the option, and how its value is attached."""
+
+    heads: frozenset[str]
+    option: str
+    form: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything in `secrets.yaml`, typed. `digest` is the SHA-256 of the file, in hexadecimal."""
+
+    version: int
+    digest: str
+    formats: tuple[Format, ...]
+    names: dict[str, frozenset[str]]
+    values: dict[str, tuple[str, ...]]
+    commands: tuple[Command, ...]
+
+
+@lru_cache(maxsize=1)
+def table() -> Table:
+    """Return the shipped table. Raises `KeyError` or `re.error` if the package's own file is damaged."""
+    raw = files(__package__ or "assent.policies").joinpath("secrets.yaml").read_bytes()
+    loaded: dict[str, Any] = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe loaders
+    prefixed = [Format(kind, (p,), re.compile(re.escape(p) + body)) for kind, prefixes, body in loaded["prefixed"] for p in prefixes]
+    worded = [Format(kind, (p,), re.compile(_begun(p) + body)) for kind, prefixes, body in loaded["worded"] for p in prefixes]
+    shaped = [Format(kind, tuple(words), re.compile(_begun("") + pattern)) for kind, words, pattern in loaded["shaped"]]
+    return Table(
+        version=int(loaded["version"]),
+        digest=hashlib.sha256(raw).hexdigest(),
+        formats=(*prefixed, *worded, *shaped),
+        names={tier: frozenset(words) for tier, words in loaded["names"].items()},
+        values={tier: tuple(words) for tier, words in loaded["values"].items()},
+        commands=tuple(Command(frozenset(heads), option, form) for heads, option, form in loaded["commands"]),
+    )
+
+
+def _begun(word: str) -> str:
+    """Return a pattern for `word` where a word may begin. The word stands first, so that the search for it is one for plain text."""
+    plain = re.escape(word)
+    return f"{plain}(?:(?<![A-Za-z0-9]{plain})|{'|'.join(f'(?<={escape}{plain})' for escape in _ESCAPES)})"

@@ -1,0 +1,63 @@
+"""The home folder: one place for the ledger, the checkpoints, the locks and the artifacts, for its owner only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..schemas.errors import StoreUnavailable
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths in one home."""
+
+    root: Path
+
+    @classmethod
+    def make(cls, path: str | Path) -> Home:
+        """Return the home at `path`, made where it is missing.
+
+        Raises:
+            StoreUnavailable: the folder cannot be made or written.
+        """
+        home = cls(Path(path).expanduser().absolute())
+        try:
+            for folder in (home.root, home.artifacts, home.locks, home.scratch):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"{home.root} cannot be made: {error}", hint="choose another home with --home, or mend the folder's permissions") from error
+        if not os.access(home.root, os.W_OK):
+            raise StoreUnavailable(f"{home.root} cannot be written", hint="choose another home with --home, or mend the folder's permissions")
+        return home
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's database."""
+        return self.root / "ledger.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        """LangGraph's checkpoints."""
+        return self.root / "checkpoints.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """What is kept with runs."""
+        return self.root / "artifacts"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file a run."""
+        return self.root / "locks"
+
+    @property
+    def scratch(self) -> Path:
+        """Where processes record their own end."""
+        return self.root / "scratch"
+
+    @property
+    def backups(self) -> Path:
+        """Where `assent backup` writes."""
+        return self.root / "backups"

@@ -1,0 +1,57 @@
+"""Who stands at the door. The operating system says who runs this process; nothing that a model or a file can write is asked."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from typing import Any
+
+from ..policies.approvals import ALL_ROLES
+from ..policies.policy import Policy
+from ..schemas.approval import Actor, Assurance
+from ..schemas.errors import InvalidConfiguration
+
+
+def operating_system_user() -> str:
+    """Return the login name of this process's real user; environment variables are not asked, because anybody can set them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid:{os.getuid()}"
+
+
+def at_the_door(actor: Actor | str | Mapping[str, Any] | None, policy: Policy) -> Actor:
+    """Return the actor of a door that is being opened.
+
+    Under `solo` the person at the door holds all roles; a name that was only asserted and is not in the configuration holds all but `admin`,
+    so that one person with two names cannot be the two people whom a critical plan takes.
+
+    Raises:
+        InvalidConfiguration: not an actor.
+    """
+    found = named(actor, policy) if actor is not None else Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM)
+    if found.kind != "human" or found.id in policy.actors or policy.preset != "solo" or found.roles:
+        return found
+    roles = ALL_ROLES if found.assurance is not Assurance.ASSERTED else tuple(role for role in ALL_ROLES if role != "admin")
+    return found.model_copy(update={"roles": roles})
+
+
+def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
+    """Return an actor whom the caller names, with the roles that the configuration gives them and no others.
+
+    Raises:
+        InvalidConfiguration: not an actor.
+    """
+    if isinstance(actor, str) and actor.strip():
+        actor = Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM) if actor == operating_system_user() else Actor(id=actor)
+    elif isinstance(actor, Mapping):
+        actor = Actor.model_validate(dict(actor))
+    if not isinstance(actor, Actor):
+        raise InvalidConfiguration(f"expected the id of an actor, found {actor!r}", hint='for example actor="alice"')
+    member = policy.actors.get(actor.id)
+    if member is not None:
+        return actor.model_copy(update={"roles": member.roles, "kind": member.kind if actor.kind == "human" else actor.kind, "name": actor.name or member.name})
+    if actor.assurance is Assurance.OPERATING_SYSTEM and policy.preset == "solo" and actor.kind == "human":
+        return actor.model_copy(update={"roles": ALL_ROLES})
+    return actor

@@ -1,0 +1,113 @@
+"""What a run is asked for, in any of the forms that a caller may give, as one JSON value; and that value as a plan.
+
+    plain text · path of a YAML or JSON document · text of one · mapping · Problem · Plan
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..policies.freeze import freeze
+from ..policies.read_document import document_from_mapping, read_document
+from ..schemas.errors import Complaint, InvalidDocument, InvalidPlan, ModelNeeded, NotFound
+from ..schemas.plan import Plan
+from ..schemas.problem import Problem
+from ..tools.toolbox import Toolbox
+
+LARGEST_BYTES = 1024 * 1024
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def take_in(request: Any) -> dict[str, Any]:
+    """Return a request as JSON: {"plan": …}, {"text": …, "file": …}, {"document": …} or {"words": …}.
+
+    Raises:
+        NotFound: a path that names no file.
+        InvalidDocument: a file that is too large or not text.
+    """
+    if isinstance(request, Plan):
+        return {"plan": request.as_json()}
+    if isinstance(request, Problem):
+        return {"document": {"problem": request.as_json()}}
+    if isinstance(request, Mapping):
+        if set(request) & {"plan", "text", "document", "words"} and set(request) <= {"plan", "text", "file", "document", "words"} and "form" not in request:
+            nested = request.get("plan")
+            if not isinstance(nested, Mapping) or "form" in nested:
+                return dict(request)
+        return {"plan": dict(request)} if request.get("form") == "assent.plan/1" else {"document": dict(request)}
+    if isinstance(request, Path):
+        return _file(request)
+    if not isinstance(request, str) or not request.strip():
+        raise InvalidDocument([Complaint(where="request", expected="text, a path, a mapping, a Problem or a Plan", found=type(request).__name__)])
+    single = "\n" not in request.strip()
+    if single and request.strip().endswith(_ENDINGS):
+        return _file(Path(request.strip()))
+    if not single and any(f"{section}:" in request for section in ("problem", "action", "_workflow")):
+        return {"text": request, "file": ""}
+    if single and request.lstrip().startswith("{"):
+        return {"text": request, "file": ""}
+    return {"words": request.strip()}
+
+
+def plan_from(ask: Any, tools: Toolbox, *, author: str) -> Plan:
+    """Read a taken-in request as a plan whose every call a tool accepts.
+
+    Raises:
+        InvalidDocument: what was written cannot be read, with every complaint.
+        InvalidPlan: a step names an unknown tool or wrong arguments.
+        ModelNeeded: plain language.
+    """
+    ask = take_in(ask)
+    if "words" in ask:
+        raise ModelNeeded(
+            "plain language needs a model, and none is configured",
+            hint="set OPENAI_API_KEY and pass model=\"openai:…\" (`--model` on the command line, `model:` in config.yaml); "
+            "or write the plan: `assent new plan.yaml`, then `assent run plan.yaml`",
+        )
+    if "plan" in ask:
+        try:
+            plan = Plan.model_validate(ask["plan"])
+        except ValidationError as error:
+            raise InvalidDocument([_complaint(one) for one in error.errors()]) from error
+    else:
+        file = str(ask.get("file", ""))
+        document = read_document(ask["text"], file=file) if "text" in ask else document_from_mapping(ask["document"])
+        plan = freeze(document, author=author, which=shutil.which)
+    check(plan, tools)
+    return plan
+
+
+def check(plan: Plan, tools: Toolbox) -> None:
+    """Hold every call of a plan against the tool that it names.
+
+    Raises:
+        InvalidPlan: names the step, the tool and every wrong field.
+    """
+    calls = [(f"step {step.step}", step.call) for step in plan.steps]
+    calls += [(f"undo of step {step.step}", step.undo) for step in plan.steps if step.undo is not None]
+    calls += [(f"measure {number}", measure.call) for number, measure in enumerate(plan.measures, 1)]
+    for where, call in calls:
+        try:
+            tools.parse(call.tool, call.args)
+        except InvalidPlan as error:
+            raise InvalidPlan(f"{where}: {error.message}", hint=error.hint, **error.fields) from error
+
+
+def _file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}", hint="check the path; `assent new plan.yaml` writes a document to start from")
+    if path.stat().st_size > LARGEST_BYTES:
+        raise InvalidDocument([Complaint(where="file", expected="at most 1 MB", found=f"{path.stat().st_size} bytes", file=str(path))], file=str(path))
+    try:
+        return {"text": path.read_text(encoding="utf-8"), "file": path.name}
+    except UnicodeDecodeError as error:
+        raise InvalidDocument([Complaint(where="file", expected="UTF-8 text", found=str(error.reason), file=str(path))], file=str(path)) from error
+
+
+def _complaint(error: Any) -> Complaint:
+    return Complaint(where=".".join(str(part) for part in error["loc"]) or "plan", expected=error["msg"], found=repr(error.get("input"))[:80])

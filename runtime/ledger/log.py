@@ -1,0 +1,89 @@
+"""The log: canonical bytes, chained by hash, never changed.
+
+    chain_i = SHA-256("assent/chain/v1" || 0x00 || chain_(i-1) || SHA-256(0x00 || bytes_i))
+
+An entry's bytes are canonical JSON of strings, integers, booleans, lists and objects with ASCII keys, written in the transaction of the
+change that they describe. Its time is the later of the clock and the newest entry, so time never runs backwards here.
+Source: RFC 6962 (leaf prefix), RFC 8785 (canonical form). A chain without an anchor kept elsewhere cannot show truncation; see `verify`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from ...schemas.canonical import LARGEST, parse
+from ...schemas.event import Event
+from ...schemas.noun import stamp
+
+GENESIS = bytes(32)
+_PREFIX = b"assent/chain/v1\x00"
+
+
+def link(previous: bytes, entry: bytes) -> bytes:
+    """Return the chain value after `entry`."""
+    return hashlib.sha256(_PREFIX + previous + hashlib.sha256(b"\x00" + entry).digest()).digest()
+
+
+def head(connection: sqlite3.Connection) -> tuple[int, bytes, datetime | None]:
+    """Return number, chain value and time of the newest entry; (0, zeros, None) for an empty log."""
+    row = connection.execute("SELECT seq, chain, bytes FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+    return (0, GENESIS, None) if row is None else (row[0], row[1], datetime.fromisoformat(json.loads(row[2])["at"]))
+
+
+def now(connection: sqlite3.Connection, clock: Callable[[], datetime]) -> datetime:
+    """Return the later of the clock and the newest entry."""
+    newest = head(connection)[2]
+    wall = clock()
+    return wall if newest is None or wall >= newest else newest
+
+
+def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime, actor: str, data: Mapping[str, Any]) -> int:
+    """Add one entry and return its number. The caller holds the write transaction in which the described change is made.
+
+    Raises:
+        ValueError: `data` holds a float, a large integer or a key that is not ASCII; a defect of the caller.
+    """
+    seq, chain, newest = head(connection)
+    if newest is not None and at < newest:
+        at = newest
+    _check(data)
+    entry = {"actor": actor, "at": stamp(at), "data": data, "run": run_id, "seq": seq + 1, "type": kind, "v": 1}
+    # For these types and ASCII keys, sorted keys without blanks are exactly RFC 8785; the verifier checks each entry against it.
+    raw = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, raw, link(chain, raw)))
+    return seq + 1
+
+
+def read(raw: bytes) -> Event:
+    """Decode one entry."""
+    entry = parse(raw)
+    return Event(seq=entry["seq"], run_id=entry["run"], type=entry["type"], at=entry["at"], actor=entry["actor"], data=entry["data"])
+
+
+def events(connection: sqlite3.Connection, run_id: str = "", *, after: int = 0, limit: int = -1) -> list[Event]:
+    """Return entries in order, of one run or of all."""
+    if run_id:
+        rows = connection.execute("SELECT bytes FROM event WHERE run_id = ? AND run_id <> '' AND seq > ? ORDER BY seq LIMIT ?", (run_id, after, limit))
+    else:
+        rows = connection.execute("SELECT bytes FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+    return [read(row[0]) for row in rows.fetchall()]
+
+
+def _check(value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise ValueError(f"a log entry has ASCII keys, found {key!r}")
+            _check(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check(inner)
+    elif isinstance(value, bool | str) or value is None:
+        return
+    elif not isinstance(value, int) or abs(value) > LARGEST:
+        raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")

@@ -1,0 +1,119 @@
+"""Requests and decisions in the ledger: questions opened once, answered by people, settled."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from ...schemas.approval import Actor, Decision, Request, RequestStatus, Verdict
+from ...schemas.canonical import canonical, digest
+from ...schemas.errors import NotFound
+from ...schemas.noun import stamp
+from . import log
+
+_COLUMNS = "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, opened_at, decide_by, status, settled_at"
+
+
+def open_once(c: sqlite3.Connection, request: Request, at: datetime) -> None:
+    """Record a question; one that is already there stays as it is."""
+    j = request.model_dump(mode="json")
+    found = c.execute(
+        f"INSERT INTO request ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",  # noqa: S608 - constant columns
+        (
+            j["id"], j["run_id"], j["kind"], j["digest"], j["version"], j["risk"], j["title"], _text(j["subject"]), _text(j["options"]),
+            _text(j["need"]), j["requester"], j["opened_at"], j["decide_by"], j["status"], j["settled_at"],
+        ),
+    )
+    if found.rowcount:
+        data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "need": digest(canonical(j["need"]))}
+        log.append(c, request.run_id, "request.opened", at, "system", data)
+
+
+def get(c: sqlite3.Connection, request_id: str) -> Request:
+    """Return one request with its decisions. Raises: NotFound."""
+    row = c.execute(f"SELECT {_COLUMNS} FROM request WHERE id = ?", (request_id,)).fetchone()  # noqa: S608 - constant columns
+    if row is None:
+        raise NotFound(f"there is no request {request_id!r}", hint="`assent inbox` lists those that wait")
+    return _row(row, decisions(c, "request_id", request_id))
+
+
+def of_run(c: sqlite3.Connection, run_id: str) -> list[Request]:
+    """Return every request of a run, oldest first."""
+    rows = c.execute(
+        f"SELECT {_COLUMNS} FROM request WHERE run_id = ? ORDER BY opened_at, id", (run_id,)  # noqa: S608 - constant columns
+    )
+    given: dict[str, list[Decision]] = {}
+    for decision in decisions(c, "run_id", run_id):
+        given.setdefault(decision.request_id, []).append(decision)
+    return [_row(row, tuple(given.get(row[0], ()))) for row in rows.fetchall()]
+
+
+def waiting(c: sqlite3.Connection, *, limit: int) -> list[Request]:
+    """Return open requests of all runs, oldest first."""
+    rows = c.execute(
+        f"SELECT {_COLUMNS} FROM request WHERE status = 'open' ORDER BY opened_at, id LIMIT ?", (limit,)  # noqa: S608 - constant columns
+    ).fetchall()
+    given: dict[str, list[Decision]] = {}
+    if rows:
+        marks = ",".join("?" * len(rows))
+        found = c.execute(f"{_DECISIONS} WHERE run_id IN ({marks}) ORDER BY seq", [row[1] for row in rows])  # noqa: S608 - question marks only
+        for decision in map(_decision, found.fetchall()):
+            given.setdefault(decision.request_id, []).append(decision)
+    return [_row(row, tuple(given.get(row[0], ()))) for row in rows]
+
+
+def due(c: sqlite3.Connection, now: datetime) -> list[str]:
+    """Return the ids of open requests whose time to decide has passed."""
+    return [r[0] for r in c.execute("SELECT id FROM request WHERE status = 'open' AND decide_by IS NOT NULL AND decide_by <= ?", (stamp(now),)).fetchall()]
+
+
+def record(c: sqlite3.Connection, request: Request, actor: Actor, verdict: Verdict, reason: str, at: datetime) -> Decision:
+    """Keep an answer for ever, with its log entry."""
+    decision = Decision(request_id=request.id, actor=actor, verdict=verdict, digest=request.digest, reason=reason, at=at)
+    who = _text(actor.model_dump(mode="json"))
+    data = {
+        "request": request.id, "verdict": verdict.value, "digest": request.digest, "assurance": actor.assurance.value, "kind": actor.kind,
+        "who": digest(who.encode()), "reason": digest(reason.encode()),
+    }
+    seq = log.append(c, request.run_id, "decision.recorded", at, actor.id, data)
+    c.execute(
+        "INSERT INTO decision (seq, request_id, run_id, actor_id, actor, verdict, digest, reason, at) VALUES (?,?,?,?,?,?,?,?,?)",
+        (seq, request.id, request.run_id, actor.id, who, verdict.value, request.digest, reason, stamp(at)),
+    )
+    return decision
+
+
+def settle(c: sqlite3.Connection, request: Request, status: RequestStatus, at: datetime, actor: str) -> Request:
+    """Close a question."""
+    c.execute("UPDATE request SET status = ?, settled_at = ? WHERE id = ? AND status = 'open'", (status.value, stamp(at), request.id))
+    log.append(c, request.run_id, "request.settled", at, actor, {"request": request.id, "status": status.value})
+    return request.model_copy(update={"status": status, "settled_at": at})
+
+
+_DECISIONS = "SELECT request_id, actor, verdict, digest, reason, at, seq FROM decision"
+
+
+def decisions(c: sqlite3.Connection, column: str, value: str) -> tuple[Decision, ...]:
+    """Return decisions in the order in which they were given."""
+    rows = c.execute(f"{_DECISIONS} WHERE {column} = ? ORDER BY seq", (value,)).fetchall()  # noqa: S608 - column is a constant of this file
+    found = [_decision(row) for row in rows]
+    last = {(d.request_id, d.actor.id): n for n, d in enumerate(found)}
+    return tuple(d if last[d.request_id, d.actor.id] == n else d.model_copy(update={"counted": False}) for n, d in enumerate(found))
+
+
+def _decision(row: tuple[Any, ...]) -> Decision:
+    return Decision(request_id=row[0], actor=Actor.model_validate_json(row[1]), verdict=row[2], digest=row[3], reason=row[4], at=row[5])
+
+
+def _row(row: tuple[Any, ...], given: tuple[Decision, ...]) -> Request:
+    return Request(
+        id=row[0], run_id=row[1], kind=row[2], digest=row[3], version=row[4], risk=row[5], title=row[6], subject=json.loads(row[7]),
+        options=json.loads(row[8]), need=json.loads(row[9]), requester=row[10], opened_at=row[11], decide_by=row[12], status=row[13],
+        settled_at=row[14], decisions=given,
+    )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

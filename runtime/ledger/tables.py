@@ -1,0 +1,89 @@
+"""The schema of the ledger, and how an older one becomes this one.
+
+Rules: the log and the decisions refuse update and delete; a plan's bytes never change; at most one live dispatch exists for a step and
+direction. A store of a newer version is refused, one of an older version is migrated in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE run (
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, graph TEXT NOT NULL, tier INTEGER, title TEXT NOT NULL, requester TEXT NOT NULL,
+    digest TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0, stop_requested INTEGER NOT NULL DEFAULT 0,
+    ask BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, results BLOB
+) WITHOUT ROWID;
+CREATE INDEX run_by_time ON run (created_at DESC);
+CREATE INDEX run_by_status ON run (status, created_at DESC);
+
+CREATE TABLE plan (
+    run_id TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, bytes BLOB NOT NULL, editor TEXT NOT NULL, created_at TEXT NOT NULL,
+    PRIMARY KEY (run_id, version)
+);
+CREATE TRIGGER plan_is_frozen BEFORE UPDATE ON plan BEGIN SELECT RAISE(ABORT, 'a plan does not change'); END;
+
+CREATE TABLE request (
+    id TEXT PRIMARY KEY, run_id TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, version INTEGER NOT NULL, risk TEXT NOT NULL,
+    title TEXT NOT NULL, subject TEXT NOT NULL, options TEXT NOT NULL, need TEXT NOT NULL, requester TEXT NOT NULL,
+    opened_at TEXT NOT NULL, decide_by TEXT, status TEXT NOT NULL, settled_at TEXT
+) WITHOUT ROWID;
+CREATE INDEX request_open ON request (opened_at, id) WHERE status = 'open';
+CREATE INDEX request_due ON request (decide_by) WHERE status = 'open' AND decide_by IS NOT NULL;
+CREATE INDEX request_by_run ON request (run_id, opened_at);
+
+CREATE TABLE decision (
+    seq INTEGER PRIMARY KEY, request_id TEXT NOT NULL, run_id TEXT NOT NULL, actor_id TEXT NOT NULL, actor TEXT NOT NULL,
+    verdict TEXT NOT NULL, digest TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL
+);
+CREATE INDEX decision_by_run ON decision (run_id, seq);
+CREATE INDEX decision_by_request ON decision (request_id, seq);
+CREATE TRIGGER decision_stays BEFORE UPDATE ON decision BEGIN SELECT RAISE(ABORT, 'a decision does not change'); END;
+CREATE TRIGGER decision_is_kept BEFORE DELETE ON decision BEGIN SELECT RAISE(ABORT, 'a decision is not deleted'); END;
+
+CREATE TABLE dispatch (
+    run_id TEXT NOT NULL, step INTEGER NOT NULL, direction TEXT NOT NULL, attempt INTEGER NOT NULL, digest TEXT NOT NULL,
+    state TEXT NOT NULL, effect_class TEXT NOT NULL, key TEXT NOT NULL UNIQUE, before TEXT NOT NULL,
+    started_at TEXT NOT NULL, finished_at TEXT, receipt TEXT,
+    PRIMARY KEY (run_id, digest, direction, step, attempt)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX dispatch_live ON dispatch (run_id, digest, direction, step) WHERE state IN ('dispatched', 'done', 'in_doubt');
+
+CREATE TABLE artifact (
+    run_id TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, media_type TEXT NOT NULL, created_at TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)
+) WITHOUT ROWID;
+
+CREATE TABLE event (seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL, bytes BLOB NOT NULL, chain BLOB NOT NULL);
+CREATE INDEX event_by_run ON event (run_id, seq) WHERE run_id <> '';
+CREATE TRIGGER event_stays BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER event_is_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+"""
+
+MIGRATIONS: dict[int, str] = {0: _TABLES}
+"""From version n to n + 1."""
+
+
+def migrate(connection: sqlite3.Connection, found: int) -> None:
+    """Bring a store of version `found` to `VERSION`, inside the caller's transaction."""
+    for version in range(found, VERSION):
+        # executescript would commit the caller's transaction, so statements go one by one.
+        for statement in _statements(MIGRATIONS[version]):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _statements(script: str) -> list[str]:
+    found: list[str] = []
+    buffer = ""
+    for line in script.splitlines(keepends=True):
+        buffer += line
+        if sqlite3.complete_statement(buffer):
+            if buffer.strip():
+                found.append(buffer)
+            buffer = ""
+    return found

@@ -1,0 +1,305 @@
+"""One operation on one file: its arguments, doing it, telling whether it was done, and taking it back.
+
+Rules:
+- Every path goes through `confine`, every content through `content`: no link is followed, only regular files, complete or not at all.
+- A file that changed since it was looked at is not overwritten, neither by the operation nor by taking it back.
+- Doing what was done already says so and changes nothing, so it may be done again after a crash.
+
+`before` holds `existed digest mode owner size after created_parents`, and for a move `to_existed`. `after` is the digest that the operation
+leaves at its place (for a move at the target; empty: no file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ..schemas.canonical import digest
+from ..schemas.dispatch import Receipt
+from . import confine, content
+from .output import SMALL_BYTES, excerpt
+from .tool import Arguments, Place
+
+Operation = Literal["read", "write", "edit", "delete", "move"]
+_NEEDS: dict[str, tuple[str, ...]] = {"read": (), "write": ("content",), "edit": ("old", "new"), "delete": (), "move": ("to",)}
+
+
+class FilesArguments(Arguments):
+    """One operation on one file; each takes exactly its own fields."""
+
+    operation: Operation
+    path: str = Field(min_length=1, description="Inside the workspace.")
+    content: str | None = Field(default=None, description="write: the whole new text.")
+    old: str | None = Field(default=None, min_length=1, description="edit: text that occurs exactly once.")
+    new: str | None = Field(default=None, description="edit: what stands in its place.")
+    to: str | None = Field(default=None, min_length=1, description="move: a path inside the workspace that does not exist.")
+
+    @field_validator("path", "content", "old", "new", "to")
+    @classmethod
+    def _has_utf8(cls, text: str | None) -> str | None:
+        if text is not None:
+            text.encode()  # UnicodeEncodeError is a ValueError
+        return text
+
+    @model_validator(mode="after")
+    def _fields_of_the_operation(self) -> FilesArguments:
+        needed = _NEEDS[self.operation]
+        given = tuple(name for name in ("content", "old", "new", "to") if getattr(self, name) is not None)
+        if missing := [name for name in needed if name not in given]:
+            raise ValueError(f"{self.operation} needs {' and '.join(missing)}")
+        if surplus := [name for name in given if name not in needed]:
+            raise ValueError(f"{self.operation} does not take {' or '.join(surplus)}")
+        return self
+
+
+def note(args: FilesArguments, place: Place) -> dict[str, Any]:
+    """Note and keep the file as it is, and what the operation will leave.
+
+    Raises:
+        ToolRefused: outside the workspace, not a regular file, or too large to keep.
+
+    Side effects: keeps the bytes.
+    """
+    seen = _look(place, args.path)
+    if args.operation == "read":
+        return {}
+    noted: dict[str, Any] = {"existed": seen is not None, "after": "", "created_parents": []}
+    if seen is not None:
+        noted |= {"digest": place.keep.put(seen.data), "mode": seen.mode, "owner": list(seen.owner), "size": seen.size}
+    if args.operation == "move":
+        assert args.to is not None
+        noted |= {"after": noted.get("digest", ""), "to_existed": _look(place, args.to) is not None}
+    elif args.operation != "delete":
+        left = _edited(args, seen)
+        noted["after"] = "" if isinstance(left, str) else digest(left)
+    if args.operation in ("write", "move"):
+        noted["created_parents"] = list(confine.missing_folders(place, args.to or args.path))
+    return noted
+
+
+def do(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
+    """Do the operation.
+
+    Raises:
+        ToolRefused, content.Changed, OSError: nothing was changed.
+        content.Unsure: it was changed and may not be durable.
+
+    Side effects: changes the file.
+    """
+    act = {"read": _read, "write": _write, "edit": _write, "delete": _delete, "move": _move}[args.operation]
+    return act(args, place, key, before)
+
+
+def take_back(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
+    """Restore the exact bytes and mode, if the file is still what the operation left. Raises: as `do`.
+
+    Side effects: changes the file.
+    """
+    if is_before(args, place, before):
+        return _undone(args, place, before, "it was so already")
+    if not is_after(args, place, before):
+        return Receipt(
+            status="failed",
+            summary=f"{args.to or args.path!r} changed since: not overwritten",
+            before=dict(before),
+            verified=False,
+        )
+    if args.operation == "move":
+        assert args.to is not None
+        moved = _look(place, args.to)
+        assert moved is not None
+        _rename(place, args.to, args.path, moved)
+    elif before["existed"]:
+        try:
+            data = place.keep.get(before["digest"])
+        except KeyError:
+            return Receipt(
+                status="failed", summary="the replaced bytes are not kept any more", before=dict(before), verified=False
+            )
+        seen = _look(place, args.path)
+        with confine.spot(place, args.path, create=True) as here:
+            content.put(here, data, key=key, over=seen, mode=before["mode"], owner=tuple(before["owner"]))
+    else:
+        seen = _look(place, args.path)
+        assert seen is not None
+        with confine.spot(place, args.path) as here:
+            content.take(here, seen)
+    return _undone(args, place, before, "")
+
+
+def is_before(args: FilesArguments, place: Place, before: Mapping[str, Any]) -> bool:
+    """Tell whether the file is as it was noted."""
+    seen = _look(place, args.path)
+    if args.operation == "move" and _look(place, args.to or "") is not None and not before.get("to_existed"):
+        return False
+    if not before.get("existed"):
+        return seen is None
+    return seen is not None and seen.digest == before["digest"] and (seen.mode == before["mode"] or args.operation == "move")
+
+
+def is_after(args: FilesArguments, place: Place, before: Mapping[str, Any]) -> bool:
+    """Tell whether the file is as the operation leaves it."""
+    after = before.get("after", "")
+    if args.operation == "delete":
+        return bool(before.get("existed")) and _look(place, args.path) is None
+    if args.operation == "move" and _look(place, args.path) is not None:
+        return False
+    seen = _look(place, args.to or args.path)
+    return bool(after) and seen is not None and seen.digest == after
+
+
+def clear(args: FilesArguments, place: Place, key: str, direction: Literal["do", "undo"]) -> None:
+    """Remove what a killed call may have left: its temporary file, or the second name of a file that was half moved.
+
+    Side effects: removes these.
+    """
+    _sweep(place, args.path, key)
+    if args.to is not None:
+        _unlink_half(place, *((args.path, args.to) if direction == "do" else (args.to, args.path)))
+
+
+def said(args: FilesArguments) -> str:
+    """Return the operation in a few words."""
+    return f"{args.operation} {args.path}" + (f" to {args.to}" if args.to else "")
+
+
+def _read(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
+    seen = _look(place, args.path, limit=place.limits.output_bytes)
+    if seen is None:
+        return Receipt(status="failed", summary=f"there is no file {args.path!r}")
+    output: dict[str, Any] = {"path": args.path, "size": seen.size, "digest": seen.digest}
+    kept = ""
+    try:
+        text = seen.data.decode("utf-8")
+    except UnicodeDecodeError:
+        output["text"] = False
+        text = None
+    if text is not None and seen.size <= SMALL_BYTES:
+        output["content"] = text
+    else:
+        kept = place.keep.put(seen.data)
+        if text is not None:
+            output["excerpt"] = excerpt(seen.data)
+    return Receipt(status="done", summary=f"read {args.path}, {seen.size} bytes", output=output, output_ref=kept)
+
+
+def _write(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
+    seen = _look(place, args.path)
+    after = before.get("after", "")
+    if seen is not None and after and seen.digest == after:
+        _sweep(place, args.path, key)
+        return _done(args, before, after, seen.size, "already so")
+    _unchanged(args.path, seen, before)
+    data = _edited(args, seen)
+    if isinstance(data, str):
+        return Receipt(status="failed", summary=data)
+    created: tuple[str, ...] = ()
+    try:
+        with confine.spot(place, args.path, create=args.operation == "write") as here:
+            created = here.created
+            mode, owner = (seen.mode & 0o777, seen.owner) if seen else (None, None)
+            content.put(here, data, key=key, over=seen, mode=mode, owner=owner)
+    except (OSError, content.Changed):
+        confine.remove_empty(place, created)
+        raise
+    return _done(args, before, digest(data), len(data), "" if seen else "new")
+
+
+def _delete(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
+    seen = _look(place, args.path)
+    if seen is None:
+        if before.get("existed"):
+            return _done(args, before, "", 0, "already so")
+        return Receipt(status="failed", summary=f"there is no file {args.path!r}")
+    _unchanged(args.path, seen, before)
+    with confine.spot(place, args.path) as here:
+        content.take(here, seen)
+    return _done(args, before, "", 0, "")
+
+
+def _move(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
+    assert args.to is not None
+    seen, there = _look(place, args.path), _look(place, args.to)
+    if seen is None:
+        if before.get("existed") and there is not None and there.digest == before.get("after"):
+            return _done(args, before, there.digest, there.size, "already so")
+        return Receipt(status="failed", summary=f"there is no file {args.path!r}")
+    if there is not None and there.identity != seen.identity:
+        return Receipt(status="failed", summary=f"{args.to!r} exists already; a move replaces nothing")
+    _unchanged(args.path, seen, before)
+    _rename(place, args.path, args.to, seen)
+    return _done(args, before, seen.digest, seen.size, "")
+
+
+def _undone(args: FilesArguments, place: Place, before: Mapping[str, Any], note: str) -> Receipt:
+    stayed = confine.remove_empty(place, tuple(before.get("created_parents", ())))
+    verified = is_before(args, place, before)
+    notes = [note] if note else []
+    if stayed:
+        notes.append(f"folders that are not empty stayed: {', '.join(stayed)}")
+    return Receipt(
+        status="done" if verified else "failed",
+        summary="; ".join([f"took back: {said(args)}" if verified else f"{args.path!r} is not as it was", *notes]),
+        before=dict(before),
+        verified=verified,
+    )
+
+
+def _unchanged(path: str, seen: content.State | None, before: Mapping[str, Any]) -> None:
+    if (seen.digest if seen else "") != before.get("digest", ""):
+        raise content.Changed(f"{path!r} is not what it was")
+
+
+def _edited(args: FilesArguments, seen: content.State | None) -> bytes | str:
+    """Return the bytes that a write or edit leaves, or the sentence that says why it cannot."""
+    if args.operation == "write":
+        return (args.content or "").encode()
+    if seen is None:
+        return f"there is no file {args.path!r}"
+    old, new = (args.old or "").encode(), (args.new or "").encode()
+    found = seen.data.find(old)
+    count, at = 0, found
+    while at >= 0 and count < 1000:
+        count, at = count + 1, seen.data.find(old, at + 1)
+    if count != 1:
+        return f"the old text occurs {count} times in {args.path!r}, and an edit needs it exactly once"
+    return seen.data[:found] + new + seen.data[found + len(old) :]
+
+
+def _look(place: Place, path: str, limit: int = content.LARGEST_BYTES) -> content.State | None:
+    try:
+        with confine.spot(place, path) as here:
+            return content.look(here, limit)
+    except FileNotFoundError:
+        return None
+
+
+def _rename(place: Place, source: str, target: str, seen: content.State) -> None:
+    with confine.spot(place, source) as here, confine.spot(place, target, create=True) as there:
+        content.move(here, there, seen)
+
+
+def _sweep(place: Place, path: str, key: str) -> None:
+    try:
+        with confine.spot(place, path) as here:
+            content.sweep(here, key)
+    except FileNotFoundError:
+        return
+
+
+def _unlink_half(place: Place, source: str, target: str) -> None:
+    seen, there = _look(place, source), _look(place, target)
+    if seen is not None and there is not None and seen.identity == there.identity:
+        with confine.spot(place, target) as here:
+            content.take(here, there)
+
+
+def _done(args: FilesArguments, before: Mapping[str, Any], after: str, size: int, note: str) -> Receipt:
+    return Receipt(
+        status="done",
+        summary=said(args) + (f" ({note})" if note else "") + (f", {size} bytes" if after else ""),
+        output={"path": args.to or args.path, "digest": after, "size": size},
+        before={**before, "after": after},
+    )

@@ -1,0 +1,93 @@
+"""The tools by name, and the reading of a call's arguments.
+
+Rules: a name or an argument that is not known is an error before anything is planned or run, and every wrong field is named at once; a name
+means one tool. Nothing registers itself: `standard` lists the shipped tools, and `plus` adds others. Source: DESIGN §6.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..schemas.errors import Complaint, InvalidPlan
+from .files import Files
+from .http import Http
+from .python import Python
+from .shell import Shell
+from .sql import Sql
+from .tool import Arguments, Tool
+
+
+class Toolbox(Mapping[str, Tool]):
+    """Tools by their names, in the order in which they were given."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools: dict[str, Tool] = {}
+        for tool in tools:
+            if tool.name in self._tools:
+                raise ValueError(f"two tools are called {tool.name!r}")
+            self._tools[tool.name] = tool
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def plus(self, *tools: Tool) -> Toolbox:
+        """Return a toolbox with these tools as well. Raises: ValueError: a name is taken."""
+        return Toolbox([*self._tools.values(), *tools])
+
+    def parse(self, tool: str, args: Mapping[str, Any]) -> Arguments:
+        """Read the arguments of a call.
+
+        Raises:
+            InvalidPlan: no such tool, or arguments that it does not take; `complaints` names every wrong field.
+        """
+        if tool not in self._tools:
+            near = difflib.get_close_matches(tool, self._tools, n=1)
+            raise InvalidPlan(
+                f"there is no tool {tool!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+                hint=self._hint(),
+                tool=tool,
+                complaints=[],
+            )
+        try:
+            return self._tools[tool].Arguments.model_validate(dict(args))
+        except ValidationError as error:
+            complaints = [_complaint(item) for item in error.errors(include_url=False)]
+            lines = "\n".join(f"  {complaint}" for complaint in complaints)
+            raise InvalidPlan(
+                f"the arguments of {tool} are wrong:\n{lines}",
+                hint=f"{tool} takes {', '.join(_fields(self._tools[tool]))}. {self._hint()}",
+                tool=tool,
+                complaints=[str(complaint) for complaint in complaints],
+            ) from None
+
+    def _hint(self) -> str:
+        return f"the tools are {', '.join(self._tools)}"
+
+
+def standard() -> Toolbox:
+    """Return the shipped tools."""
+    return Toolbox([Shell(), Files(), Sql(), Http(), Python()])
+
+
+def _fields(tool: Tool) -> list[str]:
+    return [name if field.is_required() else f"{name}?" for name, field in tool.Arguments.model_fields.items()]
+
+
+def _complaint(item: Any) -> Complaint:
+    where = ".".join(str(part) for part in item["loc"]) or "arguments"
+    if item["type"] == "missing":
+        return Complaint(where=where, expected="a value", found="nothing")
+    if item["type"] == "extra_forbidden":
+        return Complaint(where=where, expected="no such field")
+    expected = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return Complaint(where=where, expected=expected, found=repr(item["input"])[:80] if item["loc"] else "")
