@@ -55,9 +55,7 @@ _CUT = re.compile(r"[;|](?=\s|$|[\w .-]{1,40}=)|&(?=[\w.%\[\]-]{1,60}=|$|amp;)|,
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n([ \t]+)(\S[^\n]*)(?:\n\1[^\n]*)*+")
 _SETTER = re.compile(r"(?:\bset|\bsetx|\bsetenv|\benv|\barg|\bput|\badd|\bexport|\bconfig|\bdefine|\bheader|\blogin|\bparam|\bsecret)[ \t]+[\"'(]?$", re.IGNORECASE)
 _NETRC = re.compile(r"\b(?:login|machine|default|user|account)\s+(?:\S{1,200}\s+)?$")
-_URL_CELL = re.compile(r"""[^\s"'`<>\\,;|&(){}\[\]]{1,160}""")
-_CUTS = re.compile(r"[;|&,.:)\]}]")
-_CUT = re.compile(r"[&#]")
+_URL_CUT = re.compile(r"[&#]")
 
 
 def named_secrets(text: str) -> Iterator[Span]:

@@ -84,6 +84,8 @@ def tokens(statement: str, dialect: str | None) -> tuple[Token, ...] | Reason:
             return _no("sql.several", "more than one statement", "send one statement at a time")
         if kind == "word" and following in ("'", '"') and text.lower() in ("q", "nq", "u"):
             return _no("sql.quotes", "a kind of quote that few dialects know")
+        if text == "." and found and found[-1].kind == "number" and glued:
+            return _no("sql.letter", "a number that runs into a word")
         depth += (text in ("(", "[", "{")) - (text in (")", "]", "}")) + (text.lower() == "case") - (text.lower() == "end")
         found.append(Token(kind, text.lower() if kind == "word" else text, glued))
         glued = True
@@ -156,9 +158,8 @@ def _sign_problem(text: str, statement: str, at: int, dialect: str | None) -> Re
     if text == ":=":
         return _no("sql.assigns", "assigns to a variable")
     if text[0] == "#" and dialect not in _HASH_IS_SIGN:
-        rest = statement[at:].partition("\n")[0]
-        if any(sign in rest for sign in ("'", '"', "`", "*", "--", ";")) and text == "#":
-            return _no("sql.comment", "`#` begins a comment in some dialects")
+        if statement[at:].partition("\n")[2].strip():
+            return _no("sql.comment", "`#` begins a comment in some dialects, and other lines follow it")
     if text[0] in "0123456789":
         return _no("sql.letter", "a number that runs into a word")
     return None
