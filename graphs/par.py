@@ -12,6 +12,7 @@ Edge labels are words a person understands, because Studio draws them. No edge p
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from typing import Any
 
@@ -27,9 +28,9 @@ from ..nodes.risk_assessment import risk_assessment
 from ..nodes.rollback import rollback
 from ..nodes.state import Context, Input, Output, State
 
-AFTER_RISK = {"low": "execute", "needs approval": "approval", "denied": "consolidate"}
-AFTER_APPROVAL = {"approved": "execute", "edited": "risk_assessment", "rejected": "consolidate", "expired": "consolidate", "cancelled": "consolidate"}
-AFTER_EXECUTE = {"done": "consolidate", "failed": "rollback", "question": "approval", "stopped": "consolidate", "next step": "execute"}
+AFTER_RISK: dict[Hashable, str] = {"low": "execute", "needs approval": "approval", "denied": "consolidate"}
+AFTER_APPROVAL: dict[Hashable, str] = {"approved": "execute", "edited": "risk_assessment", "rejected": "consolidate", "expired": "consolidate", "cancelled": "consolidate"}
+AFTER_EXECUTE: dict[Hashable, str] = {"done": "consolidate", "failed": "rollback", "question": "approval", "stopped": "consolidate", "next step": "execute"}
 
 
 def build(ports: Ports) -> StateGraph[State, Context, Input, Output]:
@@ -44,7 +45,7 @@ def build(ports: Ports) -> StateGraph[State, Context, Input, Output]:
         ("consolidate", consolidate), ("results", results),
     ]
     for name, node in bound:
-        graph.add_node(name, partial(node, ports=ports))
+        graph.add_node(name, partial(node, ports=ports), input_schema=State)
     graph.add_edge(START, "plan")
     graph.add_edge("plan", "risk_assessment")
     graph.add_conditional_edges("risk_assessment", _route, AFTER_RISK)

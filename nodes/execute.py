@@ -6,6 +6,7 @@ context each super-step runs one step. What an earlier process left unfinished i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from langgraph.runtime import Runtime
 
 from ..policies.authority import CURABLE
 from ..schemas.approval import Question
-from ..schemas.dispatch import Dispatch, DispatchState, Receipt
+from ..schemas.dispatch import Direction, Dispatch, DispatchState, Receipt
 from ..schemas.noun import stamp
 from ..schemas.ruling import Ruling
 from ..schemas.run import RunStatus
@@ -91,7 +92,7 @@ def _ask_about(doubt: Dispatch, performer: Performer, ports: Ports) -> dict[str,
     return _question(Question.IN_DOUBT, subject, ports, doubt.run_id)
 
 
-def _refused(ruling: Ruling, item: Item, known: dict[tuple[str, int], Dispatch], ports: Ports, run_id: str) -> dict[str, Any]:
+def _refused(ruling: Ruling, item: Item, known: Mapping[tuple[Direction, int], Dispatch], ports: Ports, run_id: str) -> dict[str, Any]:
     begun = any(d.direction == "do" for d in known.values()) or (item.direction == "do" and item.number > 1)
     rules = set(ruling.rules)
     if "approval.expired" in rules and not begun:

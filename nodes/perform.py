@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,12 +62,12 @@ class Performer:
         """Run one call once. Returns its receipt, or the ruling that refused it."""
         tool, args = self._parsed(item.call)
         self._settle_opaque()
+        before: dict[str, Any] = {}
+        refused: ToolRefused | None = None
         try:
             before = tool.prepare(args, self.place)
         except ToolRefused as refusal:
-            before, refused = {}, refusal
-        else:
-            refused = None
+            refused = refusal
         effect_class = tool.effect_class(args)
         finishing, self._open = self._open, None
         answer = self.ports.ledger.dispatch(self.run_id, item.direction, item.number, effect_class=effect_class, before=before, finishing=finishing)
@@ -165,10 +165,10 @@ class Performer:
         return receipt.model_copy(update={"output": {**small, "kept": kept, "size_bytes": len(raw)}, "output_ref": kept})
 
 
-def _guarded(act: Any) -> Receipt:
+def _guarded(act: Callable[[], Receipt]) -> Receipt:
     began = time.monotonic()
     try:
-        receipt: Receipt = act()
+        receipt = act()
     except ToolRefused as refusal:
         return Receipt(status="not_started", summary=refusal.reason, output={"rule": refusal.rule})
     except Exception as defect:  # noqa: BLE001 - a defect in a tool: the effect may be there, and that is what the receipt must say
@@ -176,7 +176,7 @@ def _guarded(act: Any) -> Receipt:
     return receipt if receipt.duration_ms else receipt.model_copy(update={"duration_ms": int((time.monotonic() - began) * 1000)})
 
 
-def _measured(once: Any, repeat: int) -> Receipt:
+def _measured(once: Callable[[], Receipt], repeat: int) -> Receipt:
     """Run a measure `repeat` times; its output gains p50_ms, p95_ms … over the runs, from the tool's own timing where it gives one."""
     times: list[float] = []
     receipt = Receipt(status="not_started")
@@ -188,6 +188,7 @@ def _measured(once: Any, repeat: int) -> Receipt:
         if not receipt.is_done:
             return receipt
     times.sort()
-    at = lambda q: round(times[min(len(times) - 1, int(len(times) * q))], 3)  # noqa: E731 - a name for one expression
-    summary = {"p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99), "min_ms": at(0), "max_ms": at(1), "mean_ms": round(sum(times) / len(times), 3)}
+    marks = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "min_ms": 0.0, "max_ms": 1.0}
+    summary = {name: round(times[min(len(times) - 1, int(len(times) * q))], 3) for name, q in marks.items()}
+    summary["mean_ms"] = round(sum(times) / len(times), 3)
     return receipt.model_copy(update={"output": {**receipt.output, **summary, "runs": repeat}, "duration_ms": int(sum(times))})

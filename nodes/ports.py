@@ -50,7 +50,7 @@ class Ledger(Protocol):
 class Author(Protocol):
     """Turns a request into a plan: reads a written document, or asks a model."""
 
-    def __call__(self, request: Any) -> Plan:
+    def __call__(self, request: Any, /) -> Plan:
         """Return the plan. Raises: InvalidDocument, InvalidPlan, ModelNeeded."""
         ...
 

@@ -19,6 +19,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 
+_SET_UP = 1
+
+
 class Checkpoints(SqliteSaver):
     """LangGraph's SQLite saver, strict, for sync and async callers."""
 
@@ -26,6 +29,14 @@ class Checkpoints(SqliteSaver):
         """Open or create the file; one that is damaged is set aside, because the ledger can do without it."""
         connection = _open(path)
         super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None, pickle_fallback=False))
+
+    def setup(self) -> None:
+        """Make the tables where they are missing; a file that was set up before is not set up again at every opening."""
+        if not self.is_setup and self.conn.execute("PRAGMA user_version").fetchone()[0] == _SET_UP:
+            self.is_setup = True
+        if not self.is_setup:
+            super().setup()
+            self.conn.execute(f"PRAGMA user_version = {_SET_UP}")
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return what `get_tuple` returns."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import pwd
-import os
 import threading
 import time
 import uuid
@@ -21,9 +18,7 @@ from ..policies.risk.surroundings import Surroundings
 from ..schemas.approval import Actor, Question, Request, Verdict
 from ..schemas.errors import IllegalTransition, NotAllowed, RunBusy, StaleDecision
 from ..schemas.event import Anchor, Verification
-from ..schemas.noun import At
 from ..schemas.plan import Plan
-from ..schemas.risk import Risk
 from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
@@ -264,7 +259,7 @@ class Runtime:
     def graph(self, name: str = "par") -> CompiledStateGraph[Any, Any, Any, Any]:
         """Return a graph compiled with this home's checkpointer. Its thread id is the run's id; resuming it only makes it look at the ledger."""
         # Durable checkpoints and strict resumes are comfort here; what a checkpoint says permits nothing.
-        return self._compiled(name).with_config(configurable={"__pregel_durability": "sync", "__pregel_strict_resume": True})  # type: ignore[return-value]
+        return self._compiled(name).with_config(configurable={"__pregel_durability": "sync", "__pregel_strict_resume": True})
 
     @cached_property
     def checkpoints(self) -> Any:

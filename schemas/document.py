@@ -30,7 +30,8 @@ class Hint(Noun):
     line: int | None = None
 
     def __str__(self) -> str:
-        return f"{f'line {self.line}: ' if self.line else ''}{self.field}: {self.missing}; write {self.write_instead}"
+        place = f"line {self.line}: " if self.line else ""
+        return f"{place}{self.field}: {self.missing} → {self.write_instead}"
 
 
 class Unchosen(Noun):

@@ -18,6 +18,7 @@ from .noun import At, Noun
 from .problem import Problem
 from .risk import Level
 
+Bytes = bytes  # `Plan.bytes` would shadow the type inside its class
 Grade = Literal["low", "medium", "high"]
 
 
@@ -130,7 +131,7 @@ class Plan(Noun):
         return self
 
     @cached_property
-    def bytes(self) -> bytes:
+    def bytes(self) -> Bytes:
         """The canonical bytes."""
         return canonical(self.as_json())
 
@@ -140,7 +141,7 @@ class Plan(Noun):
         return digest(self.bytes)
 
     @classmethod
-    def read(cls, data: bytes) -> Plan:
+    def read(cls, data: Bytes) -> Plan:
         """Decode a plan from its canonical bytes.
 
         Raises:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +49,7 @@ class Ledger:
         Raises:
             StoreError: see `Store`.
         """
-        self.store = Store(path)
+        self.store = Store(path, clock=clock)
         self.policy = policy
         self.clock = clock
         self._assess = assess
@@ -59,16 +58,7 @@ class Ledger:
         self.listeners: list[Callable[[Event], None]] = []
         self._told = 0
         with self.store.read() as c:
-            found = c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()
-        self.deployment: str = found[0] if found else self._found()
-
-    def _found(self) -> str:
-        with self.store.write() as c:
-            c.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('deployment', ?)", (uuid.uuid4().hex,))
-            name = str(c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()[0])
-            if log.head(c)[0] == 0:
-                log.append(c, "", "ledger.founded", self.clock(), "system", {"deployment": name})
-            return name
+            self.deployment = str(c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()[0])
 
     # --- runs and plans -------------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """The database under the ledger: durable settings, transactions, and SQLite's errors in our words.
 
 Rules:
-- WAL with synchronous FULL where SQLite is at least 3.51.3; DELETE with synchronous EXTRA otherwise, because older versions can corrupt a
-  write-ahead log that two connections reset at once. What was asked for is read back, and anything else is refused.
+- WAL with synchronous FULL. What was asked for is read back, and anything else is refused.
+- Writes and checkpoints of all processes queue at one kernel lock, and nothing checkpoints by itself: SQLite before 3.51.3 can corrupt a
+  write-ahead log when one connection checkpoints while another commits, and with this gate that cannot coincide. It also makes the queue
+  fair, where SQLite's own busy wait can starve a process for a second.
 - Every write is one `BEGIN IMMEDIATE` transaction. `deferred` writes stay in an open transaction until the next write that is not, or
   `flush`: they are for what nothing outside depends on yet. Nobody is told of an uncommitted write.
 - A commit whose outcome is unknown is never repeated in place.
@@ -11,23 +13,28 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from ...schemas.errors import StoreCorrupt, StoreError, StoreNewer, StoreUnavailable, StoreUnsafe
 from . import tables
 
-WAL_IS_SAFE = (3, 51, 3)
-_SYNCHRONOUS = {"FULL": 2, "EXTRA": 3}
+_FULL = 2
+_CHECKPOINT_EVERY = 128
+"""Write transactions between two looks at the size of the write-ahead log."""
+_CHECKPOINT_BYTES = 4 * 1024 * 1024
 
 
 class Store:
     """One SQLite file, one connection, used under one lock."""
 
-    def __init__(self, path: Path, *, busy_s: float = 30.0) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], datetime], busy_s: float = 30.0) -> None:
         """Open or create the store, check it, migrate it.
 
         Raises:
@@ -36,36 +43,41 @@ class Store:
         self.path = path
         self.lock = threading.RLock()
         self._deferred = False
+        self._busy_s = busy_s
+        self._writes = 0
+        self._gate = -1
         with translated(path):
             if not path.exists():
                 # SQLite would create it with the umask; the ledger is for its owner only.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._gate = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self.connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256)
             try:
                 self._settle()
-                self._migrate()
+                self._migrate(clock)
             except BaseException:
                 self.connection.close()
+                os.close(self._gate)
                 raise
 
     def _settle(self) -> None:
         one = self.connection.execute
-        journal, synchronous = ("wal", "FULL") if sqlite3.sqlite_version_info >= WAL_IS_SAFE else ("delete", "EXTRA")
         found = one("PRAGMA journal_mode").fetchone()[0]
-        if found != journal:
-            found = one(f"PRAGMA journal_mode = {journal}").fetchone()[0]
-        one(f"PRAGMA synchronous = {synchronous}")
-        one("PRAGMA foreign_keys = ON")
+        if found != "wal":
+            with self._gated():
+                found = one("PRAGMA journal_mode = wal").fetchone()[0]
+        one("PRAGMA synchronous = FULL")
         one("PRAGMA trusted_schema = OFF")
         one("PRAGMA mmap_size = 0")
+        one("PRAGMA wal_autocheckpoint = 0")
         level = one("PRAGMA synchronous").fetchone()[0]
-        if found != journal or level != _SYNCHRONOUS[synchronous]:
+        if found != "wal" or level != _FULL:
             raise StoreUnsafe(
-                f"{self.path}: asked for journal_mode={journal} synchronous={synchronous}, the database answers {found} and {level}",
+                f"{self.path}: asked for journal_mode=wal synchronous=FULL, the database answers {found} and {level}",
                 hint="put the home on a local disk; network file systems cannot hold a ledger",
             )
 
-    def _migrate(self) -> None:
+    def _migrate(self, clock: Callable[[], datetime]) -> None:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         if version == tables.VERSION:
             return
@@ -74,12 +86,12 @@ class Store:
                 f"{self.path} has schema {version}; this version of assent reads up to {tables.VERSION}",
                 hint="install the version of assent that wrote it, or a newer one",
             )
-        self.connection.execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             version = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if version < tables.VERSION:
-                tables.migrate(self.connection, version)
-            self.connection.execute("COMMIT")
+                tables.migrate(self.connection, version, clock())
+            self._commit()
         except BaseException:
             self._rollback()
             raise
@@ -89,12 +101,12 @@ class Store:
         """Hold the write transaction; commit at the end unless `deferred`, undo everything on an exception."""
         with self.lock, translated(self.path):
             if not self.connection.in_transaction:
-                self.connection.execute("BEGIN IMMEDIATE")
+                self._begin()
             try:
                 yield self.connection
                 if deferred and self._deferred:
                     return
-                self.connection.execute("COMMIT")
+                self._commit()
             except BaseException:
                 self._rollback()
                 raise
@@ -123,7 +135,7 @@ class Store:
         with self.lock, translated(self.path):
             if self.connection.in_transaction:
                 try:
-                    self.connection.execute("COMMIT")
+                    self._commit()
                 except BaseException:
                     self._rollback()
                     raise
@@ -132,13 +144,59 @@ class Store:
         """Commit what is open and close."""
         with self.lock:
             self.flush()
-            self.connection.close()
+            with self._gated():
+                # The last connection to close checkpoints; that too has to be alone.
+                self.connection.close()
+            os.close(self._gate)
+
+    def _begin(self) -> None:
+        self._enter()
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._leave()
+            raise
+
+    def _commit(self) -> None:
+        self.connection.execute("COMMIT")
+        self._writes += 1
+        if self._writes % _CHECKPOINT_EVERY == 0:
+            self._checkpoint()
+        self._leave()
 
     def _rollback(self) -> None:
         # After some errors SQLite has rolled back by itself; asking again would hide the first error.
         if self.connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 self.connection.execute("ROLLBACK")
+        self._leave()
+
+    def _checkpoint(self) -> None:
+        with contextlib.suppress(OSError, sqlite3.Error):  # a checkpoint that fails is made later; the commit before it stands
+            if Path(f"{self.path}-wal").stat().st_size >= _CHECKPOINT_BYTES:
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    @contextlib.contextmanager
+    def _gated(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        deadline = time.monotonic() + self._busy_s
+        while True:
+            try:
+                fcntl.flock(self._gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StoreUnavailable(f"{self.path} is locked by another process", hint="wait for it to end, or end it; nothing was changed") from None
+                time.sleep(0.0005)
+
+    def _leave(self) -> None:
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager

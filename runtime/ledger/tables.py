@@ -7,6 +7,10 @@ direction. A store of a newer version is refused, one of an older version is mig
 from __future__ import annotations
 
 import sqlite3
+import uuid
+from datetime import datetime
+
+from . import log
 
 VERSION = 1
 
@@ -68,13 +72,22 @@ MIGRATIONS: dict[int, str] = {0: _TABLES}
 """From version n to n + 1."""
 
 
-def migrate(connection: sqlite3.Connection, found: int) -> None:
+def migrate(connection: sqlite3.Connection, found: int, now: datetime) -> None:
     """Bring a store of version `found` to `VERSION`, inside the caller's transaction."""
     for version in range(found, VERSION):
         # executescript would commit the caller's transaction, so statements go one by one.
         for statement in _statements(MIGRATIONS[version]):
             connection.execute(statement)
+    if found == 0:
+        found_ledger(connection, now)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def found_ledger(connection: sqlite3.Connection, now: datetime) -> None:
+    """Give a new ledger its name and the first entry of its log."""
+    name = uuid.uuid4().hex
+    connection.execute("INSERT INTO meta (key, value) VALUES ('deployment', ?)", (name,))
+    log.append(connection, "", "ledger.founded", now, "system", {"deployment": name})
 
 
 def _statements(script: str) -> list[str]:

@@ -1,0 +1,143 @@
+"""How text from outside becomes text on a screen.
+
+Rules:
+- every text of a plan, document, model, tool or person is redacted first and made visible afterwards, so that no secret, control character,
+  direction mark or invisible character reaches the terminal as itself;
+- it travels as `rich.text.Text` and is never read as markup;
+- what is shortened keeps its beginning and its end and says how much is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+LEVEL_STYLES = {"LOW": "green", "MEDIUM": "yellow", "HIGH": "bold red", "CRITICAL": "bold white on red"}
+_STATUS_STYLES = {
+    "completed": "green", "failed": "red", "rejected": "red", "denied": "red", "expired": "red", "in_doubt": "bold yellow",
+    "awaiting_approval": "yellow",
+}  # fmt: skip
+_PIPE_WIDTH = 160
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+
+
+def clean(text: object, *, known: Sequence[str] = ()) -> str:
+    """Return a text without secrets, with everything that could hide or steer made visible; line feeds stay.
+
+    Args:
+        known: values that are secret whatever they look like.
+    """
+    from ...policies.redact import redact
+    from ...policies.show import visible
+
+    return "\n".join(visible(line) for line in redact(str(text), known=known).split("\n"))
+
+
+def one_line(text: object, limit: int = 200, *, known: Sequence[str] = ()) -> str:
+    """Return a text as one clean line of about `limit` characters; the middle gives way and its length is told."""
+    return shortened(clean(text, known=known).replace("\n", "⏎"), limit)
+
+
+def shortened(line: str, limit: int) -> str:
+    """Shorten an already clean line from its middle."""
+    if len(line) <= limit:
+        return line
+    head = max(1, (limit * 2) // 3)
+    tail = max(1, limit - head)
+    return f"{line[:head]} …[{len(line) - head - tail:,} characters not shown]… {line[-tail:]}"
+
+
+def block(text: object, *, most: int = 12, width: int = 200, known: Sequence[str] = ()) -> list[str]:
+    """Return a text as clean lines, at most about `most` of them and each about `width` wide; 0 for all of it."""
+    lines = clean(text, known=known).split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not most:
+        return lines
+    if len(lines) > most:
+        head = (most * 2) // 3
+        tail = most - head - 1
+        hidden = lines[head : len(lines) - tail]
+        middle = f"… {len(hidden):,} more lines, {sum(map(len, hidden)):,} characters, not shown …"
+        lines = [*lines[:head], middle, *lines[len(lines) - tail :]]
+    return [shortened(line, width) for line in lines]
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a console that interprets nothing; colours only on a terminal, and none under NO_COLOR."""
+    from rich.console import Console
+
+    target = stream if stream is not None else sys.stdout
+    plain = bool(os.environ.get("NO_COLOR")) or not target.isatty()
+    return Console(
+        file=target, markup=False, emoji=False, highlight=False, color_system=None if plain else "auto",
+        force_terminal=False if plain else None, width=None if target.isatty() else _PIPE_WIDTH, legacy_windows=False,
+    )  # fmt: skip
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Return a Text from plain strings and (string, style) pairs; nothing in them is markup."""
+    from rich.text import Text
+
+    return Text.assemble(*parts, no_wrap=False, overflow="fold")
+
+
+def level(value: str) -> tuple[str, str]:
+    """Return a level of risk in brackets, with its style."""
+    return f"[{value}]", LEVEL_STYLES.get(value, "")
+
+
+def status(value: str) -> tuple[str, str]:
+    """Return the state of a run in words, with its style."""
+    return value.replace("_", " "), _STATUS_STYLES.get(value, "")
+
+
+def columns(rows: Sequence[Sequence[str | tuple[str, str]]], *, last: int = 100) -> list[Text]:
+    """Return rows with aligned columns; only the last column may be long, and is shortened."""
+    if not rows:
+        return []
+    texts = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
+    widths = [max(len(row[n][0]) for row in texts) for n in range(len(texts[0]) - 1)]
+    found = []
+    for row in texts:
+        cells = [(text.ljust(width), style) for (text, style), width in zip(row, widths, strict=False)]
+        final = (shortened(row[-1][0], last), row[-1][1])
+        found.append(styled(*_spaced([*cells, final])))
+    return found
+
+
+def _spaced(cells: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    spaced: list[tuple[str, str]] = []
+    for cell in cells:
+        spaced += [cell, ("  ", "")]
+    return spaced[:-1]
+
+
+def span(seconds: float) -> str:
+    """Return a duration as a person says it: `0.3 s`, `12 s`, `5 min`, `3 h`, `2 d`."""
+    for size, unit in _UNITS:
+        if abs(seconds) >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def ago(at: datetime, now: datetime | None = None) -> str:
+    """Return how long ago a time was."""
+    return f"{span(max(0.0, ((now or datetime.now(UTC)) - at).total_seconds()))} ago"
+
+
+def moment(at: datetime) -> str:
+    """Return a time to the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def money(usd: str) -> str:
+    """Return decimal text as dollars."""
+    return f"${usd}"

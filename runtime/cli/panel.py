@@ -1,0 +1,214 @@
+"""The review panel: what a person sees before they decide.
+
+Rules: what will happen comes first and from the plan's bytes; the author's own words come last and are marked as such; what is shortened says
+by how much, and `?` shows all of it; the level of risk stands at the top and again at the bottom, so that a long plan cannot scroll it away.
+Source: the review panel of the plan/approve/execute guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...policies.lint import lint
+from ...policies.plan_risk import PlanRisk
+from ...schemas.approval import Question, Request
+from ...schemas.document import Hint
+from ...schemas.errors import StaleDecision
+from ...schemas.plan import Plan
+from .lines import block, level, moment, money, one_line, span, styled
+from .steps import Seen, seen_measures, seen_steps
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from ..runtime import Runtime
+
+_FACTORS = 12
+_HINTS = 6
+_DETAIL_LINES = 8
+_INDENT = "     "
+
+
+@dataclass(frozen=True)
+class Review:
+    """Everything that a person is shown about one request."""
+
+    request: Request
+    plan: Plan
+    risk: PlanRisk
+    steps: tuple[Seen, ...]
+    measures: tuple[Seen, ...]
+    hints: tuple[Hint, ...]
+    known: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, runtime: Runtime, request: Request) -> Review:
+        """Gather what is to be shown.
+
+        Raises:
+            StaleDecision: the plan in force is not the one that the request is about.
+        """
+        plan = runtime.ledger.plan(request.run_id)
+        if plan is None or plan.digest != request.digest:
+            raise StaleDecision(f"request {request.id} is about another version of the plan", hint=f"`assent show {request.run_id}` shows the one in force")
+        risk = runtime.ledger.risk(plan)
+        place = runtime.place(request.run_id)
+        return cls(
+            request, plan, risk, seen_steps(plan, risk, runtime.tools, place), seen_measures(plan, risk, runtime.tools, place),
+            lint(plan.problem, plan), tuple(runtime.settings.environment.values()),
+        )  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "request": self.request.as_json(), "digest": self.plan.digest, "risk": self.risk.whole.as_json(),
+            "actions": [seen.as_json() for seen in self.steps], "measures": [seen.as_json() for seen in self.measures],
+            "hints": [hint.as_json() for hint in self.hints], "plan": self.plan.as_json(),
+        }  # fmt: skip
+
+
+def panel(review: Review) -> RenderableType:
+    """Return the panel."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    doubt = review.request.kind is Question.IN_DOUBT
+    body = [*_head(review), Text(), *(_doubt(review) if doubt else _actions(review)), Text(), *_factors(review), *_bottom(review)]
+    if not doubt:
+        body += _words(review)
+    title = styled((" A STEP IS IN DOUBT " if doubt else " PLAN REVIEW REQUIRED ", "bold"))
+    return Panel(Group(*body), title=title, title_align="left", padding=(1, 2))
+
+
+def _head(review: Review) -> Iterator[Text]:
+    request, problem = review.request, review.plan.problem
+    context = problem.context
+    workflow = f"{review.plan.workflow_id} · " if review.plan.workflow_id else ""
+    yield _pair(review, "Workflow", f"{workflow}{request.run_id}", 300)
+    yield _pair(review, "Request", f"{request.id}  (version {request.version} of the plan)")
+    yield _pair(review, "Title", problem.title)
+    where = [context.environment or "environment not named"]
+    if context.affected_systems:
+        where.append(f"affects {', '.join(context.affected_systems)}")
+    if context.priority:
+        where.append(f"priority {context.priority}")
+    yield _pair(review, "Where", " · ".join(where))
+    yield styled(("Risk      ", "dim"), level(review.risk.whole.level.value))
+
+
+def _pair(review: Review, name: str, value: str, limit: int = 160) -> Text:
+    return styled((name.ljust(10), "dim"), one_line(value, limit, known=review.known))
+
+
+def _actions(review: Review) -> Iterator[Text]:
+    yield styled(("PROPOSED ACTIONS", "bold"))
+    for seen, step in zip(review.steps, review.plan.steps, strict=True):
+        yield styled(f"{step.step:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
+        yield from _detail(review, seen)
+        estimate = [f"about {span(step.estimated_time_s)}"] if step.estimated_time_s is not None else []
+        estimate += [money(step.cost_usd)] if step.cost_usd is not None else []
+        undo = one_line(seen.undo, 160, known=review.known)
+        yield styled(_INDENT, (undo, "red" if undo.startswith("cannot") else "dim"), (f"  ({', '.join(estimate)})" if estimate else "", "dim"))
+    yield styled()
+    yield styled(("HOW SUCCESS IS MEASURED", "bold"))
+    by_criterion = {measure.criterion: n for n, measure in enumerate(review.plan.measures)}
+    criteria = list(dict.fromkeys([*review.plan.problem.success_criteria, *by_criterion]))
+    for criterion in criteria:
+        found = by_criterion.get(criterion)
+        said = "not measured; success will not be known"
+        if found is not None:
+            seen = review.measures[found]
+            said = f"[{seen.level}] {seen.headline} → {review.plan.measures[found].read}, before and after"
+        yield styled("  • ", one_line(criterion, 160, known=review.known), (f" — {one_line(said, 160, known=review.known)}", "dim"))
+    if not criteria:
+        yield styled("  no success criterion was written; success will not be known")
+
+
+def _detail(review: Review, seen: Seen) -> Iterator[Text]:
+    lines = block(seen.detail, most=_DETAIL_LINES, width=160, known=review.known)
+    if len(lines) == 1 and seen.headline.endswith(seen.detail.strip()):
+        return
+    for line in lines:
+        style = "green" if line.startswith("+") else "red" if line.startswith("-") else "dim"
+        yield styled(_INDENT + "│ ", (line, style))
+
+
+def _doubt(review: Review) -> Iterator[Text]:
+    subject = review.request.subject
+    number = int(subject.get("step", 0))
+    yield styled(("IT IS NOT KNOWN WHETHER THIS HAPPENED", "bold"))
+    if subject.get("direction") == "do" and 1 <= number <= len(review.steps):
+        seen = review.steps[number - 1]
+        yield styled(f"{number:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
+        yield from _detail(review, seen)
+    else:
+        yield styled(f"  {one_line(subject.get('direction', ''))} {number} with {one_line(subject.get('tool', 'a tool'))}")
+    yield styled(f"  why: {one_line(subject.get('why', ''), 200, known=review.known)}")
+    if subject.get("quiet_after"):
+        yield styled(f"  it could still arrive until {one_line(subject['quiet_after'])}; only after that can it be said that it did not happen")
+    yield styled("  Look at the outside world, then say what you found.")
+
+
+def _factors(review: Review) -> Iterator[Text]:
+    findings = [finding for finding in review.risk.whole.findings if finding.level.value != "LOW"] or list(review.risk.whole.findings)
+    yield styled(("RISK FACTORS", "bold"))
+    for finding in findings[:_FACTORS]:
+        yield styled("  • ", level(finding.level.value), f" {one_line(finding.text, 160, known=review.known)} ", (f"({one_line(finding.rule)})", "dim"))
+    if len(findings) > _FACTORS:
+        yield styled((f"  … {len(findings) - _FACTORS:,} more, shown by ?", "bold"))
+
+
+def _bottom(review: Review) -> Iterator[Text]:
+    estimate, need, request = review.plan.estimate, review.request.need, review.request
+    yield styled()
+    cost = money(estimate.cost_usd) if estimate.cost_usd is not None else "not estimated"
+    time = span(estimate.time_s) if estimate.time_s is not None else "not estimated"
+    yield styled(("Estimated cost ", "dim"), cost, ("   time ", "dim"), time)
+    people = "1 approval" if need.approvals == 1 else f"{need.approvals} approvals of different people"
+    given = f", {len(request.approvals)} given" if request.approvals else ""
+    until = f"   until {moment(request.decide_by)}" if request.decide_by else ""
+    not_from = f"; not from {', '.join(need.not_from)}" if need.not_from else ""
+    roles = " or ".join(need.roles)
+    yield styled(("Takes     ", "dim"), one_line(f"{people} by {roles}{given}{not_from}{until}", 240))
+    if review.plan.execution_window is not None:
+        window = review.plan.execution_window
+        yield styled(("Runs only ", "dim"), f"{moment(window.opens_at)} to {moment(window.closes_at)}")
+    for approval in review.plan.required_approvals:
+        said = f"{approval.type.replace('_', ' ')}: {approval.approver} {approval.reason}"
+        yield styled(("Asks for  ", "dim"), one_line(said, 160, known=review.known))
+    if review.hints:
+        yield styled()
+        yield styled(("WARNINGS ABOUT THE DOCUMENT", "bold"))
+        for hint in review.hints[:_HINTS]:
+            yield styled("  • ", one_line(f"{hint.field}: {hint.missing}", 160, known=review.known))
+        if len(review.hints) > _HINTS:
+            yield styled(f"  … {len(review.hints) - _HINTS:,} more, shown by ?")
+
+
+def _words(review: Review) -> Iterator[Text]:
+    plan = review.plan
+    said = [("solution", plan.intent), ("problem", plan.problem.description), ("mitigation", plan.judgement.mitigation)]
+    for step in plan.steps:
+        said += [(f"step {step.step}", step.description), (f"step {step.step}, by hand", step.rollback_plan if step.undo is None else "")]
+    said = [(name, text) for name, text in said if text.strip()]
+    if not said:
+        return
+    yield styled()
+    who = f" {plan.author}" if plan.author else ""
+    yield styled((f"IN THE WORDS OF THE AUTHOR{one_line(who, 60)} (not checked against what will run)", "bold dim"))
+    for name, text in said[:_FACTORS]:
+        yield styled((f"  {name}: {one_line(text, 200, known=review.known)}", "dim"))
+    if len(said) > _FACTORS:
+        yield styled((f"  … {len(said) - _FACTORS:,} more, shown by ?", "dim"))
+
+
+def footer(review: Review) -> Text:
+    """Return the line above the question: what is decided, in one line."""
+    count = len(review.plan.steps)
+    what = "1 action" if count == 1 else f"{count} actions"
+    whole = review.risk.whole.level.value
+    return styled(level(whole), f" {what} · {review.request.id} · {review.plan.digest[:19]}…")
