@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..schemas.dispatch import Dispatch, DispatchState
 from ..schemas.plan import Plan
+from ..schemas.risk import Level
 from ..schemas.run import RunStatus
 from .ports import Ports
 
@@ -27,14 +28,15 @@ def left_behind(plan: Plan, rows: list[Dispatch], ports: Ports) -> list[str]:
     """Return, in words, every effect of a run that was not taken back or of which that is not known."""
     undone = {d.step: d for d in rows if d.direction == "undo"}
     found = []
+    risks = ports.ledger.risk(plan).steps
     for d in rows:
         if d.direction != "do" or d.state in (DispatchState.NOT_STARTED, DispatchState.DISPATCHED):
             continue
         step = plan.steps[d.step - 1]
         tool = ports.tools[step.tool]
         effects = tool.effects(ports.tools.parse(step.tool, step.args))
-        if not effects.writes and not effects.network:
-            continue
+        if (not effects.writes and not effects.network) or risks[d.step - 1].level is Level.LOW:
+            continue  # it only looked: declared by the tool, or proved by the assessor
         back = undone.get(d.step)
         name = f"step {d.step} ({step.description or step.tool})"
         if d.state is DispatchState.FAILED:

@@ -169,7 +169,7 @@ def _lessons(plan: Plan | None, rows: list[Dispatch], outcomes: tuple[Outcome, .
     actual = sum(d.receipt.duration_ms for d in rows if d.receipt) / 1000
     if estimated and status is RunStatus.COMPLETED and not 0.5 <= actual / estimated <= 1.25:
         found.append(f"estimated {estimated} s, took {actual:.1f} s: the next estimate can be {'shorter' if actual < estimated else 'longer'}")
-    better = [f"{o.criterion}: {o.improvement} better" for o in outcomes if o.met and o.improvement]
+    better = [f"{o.criterion}: {o.improvement} better" for o in outcomes if o.met and o.improvement and not o.improvement.startswith(("0.0", "-"))]
     return tuple(found + better)
 
 

@@ -23,6 +23,7 @@ from .units import convert
 
 Op = Literal["<", "<=", ">", ">=", "=", "!="]
 
+_MEANINGLESS = 10**12
 _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -65,7 +66,7 @@ _TO = re.compile(r"\s*(?:down |up )?to\b|\s*(?:->|→)", re.IGNORECASE)
 _NONE_OF = re.compile(r"\s*(?:0|zero)\s+([a-zA-Z]+)", re.IGNORECASE)
 # Said of the value before, not of a number that can be compared with.
 _RELATIVE_BEFORE = re.compile(
-    r"\b(?:by|increase|decrease|reduction|drop|growth|change|improvement|regression|saving)s?(?:\s+(?:of|is|by))?\s*$",
+    r"\b(?:by|drop (?:of|by)|increase|decrease|reduction|growth|change|improvement|regression|saving)s?(?:\s+(?:of|is|by))?\s*$",
     re.IGNORECASE,
 )
 _RELATIVE_AFTER = re.compile(
@@ -136,7 +137,7 @@ def improvement(before: float | None, after: float | None, op: str) -> str:
         op: comparison of the target, which says which way is better.
 
     Returns:
-        Empty where it has no meaning: nothing measured, zero before, or a target that is one value.
+        Empty where it has no meaning: nothing measured, (nearly) zero before, or a target that is one value.
     """
     if before is None or after is None or not math.isfinite(before) or not math.isfinite(after) or before == 0:
         return ""
@@ -144,7 +145,7 @@ def improvement(before: float | None, after: float | None, op: str) -> str:
         return ""
     start, end = Decimal(repr(float(before))), Decimal(repr(float(after)))
     gained = (start - end if op[0] == "<" else end - start) / abs(start) * 100
-    return f"{gained.quantize(Decimal('0.1')) + 0:f} %"
+    return f"{gained.quantize(Decimal('0.1')) + 0:f} %" if abs(gained) < _MEANINGLESS else ""
 
 
 def _compared(words: str) -> list[Target | None]:

@@ -286,7 +286,8 @@ def _bare(reading: Reading, written: str, path: str, line: int | None) -> Any:
     if not _NUMBER.fullmatch(written):
         return written
     number = json.loads(written) if len(written) <= 40 else math.inf
-    if (isinstance(number, int) and abs(number) > LARGEST) or not math.isfinite(number):
-        reading.complain(path, "a number that stays exact (whole ones within 2^53), or the same in quotes", written[:40], line)
+    # A float beyond 2^53 is whole as well: its canonical spelling is an integer that cannot be read back.
+    if abs(number) > LARGEST:
+        reading.complain(path, "a number within 2^53, or the same in quotes", written[:40], line)
         return None
     return number

@@ -7,7 +7,6 @@ Source: "Trojan Source" (CVE-2021-42574) for the characters that reverse text.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,11 +109,11 @@ class _Copying:
             return Items([self.node(item, f"{where}[{number}]", depth + 1) for number, item in enumerate(value, 1)])
         if isinstance(value, int) and abs(value) <= LARGEST:
             return Scalar(str(int(value)), True)
-        if isinstance(value, float) and math.isfinite(value):
+        if isinstance(value, float) and abs(value) <= LARGEST:
             return Scalar(repr(float(value)), True)
         if isinstance(value, date):
             return Scalar(value.isoformat(), False)
-        expected = "text, true, false, a list, a mapping, or a finite number (whole ones within 2^53)"
+        expected = "text, true, false, a list, a mapping, or a finite number within 2^53"
         self.complaints.append(Complaint(where, expected, type(value).__name__))
         return Scalar("", True)
 

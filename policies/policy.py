@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Literal
 
@@ -119,9 +119,9 @@ def _span(value: Any) -> Any:
     return value
 
 
-def shipped() -> dict[str, Any]:
+def shipped() -> Mapping[str, Any]:
     """Return the shipped rules as they are written."""
-    return _yaml("default.yaml")
+    return _read_yaml("default.yaml")
 
 
 def read_policy(*overlays: tuple[str, Mapping[str, Any]]) -> Policy:
@@ -138,9 +138,11 @@ def read_policy(*overlays: tuple[str, Mapping[str, Any]]) -> Policy:
     for name, overlay in overlays:
         _known_keys(name, overlay)
         preset = overlay.get("preset", preset)
-    presets = _yaml("presets.yaml")
+    presets = _read_yaml("presets.yaml")
     if preset not in presets:
         raise InvalidConfiguration(f"preset: expected one of {', '.join(presets)}, found {preset!r}", hint="set `preset: solo` or `preset: team`")
+    if not any(overlay for _, overlay in overlays):
+        return _plain()
     merged = _merge(base, presets[preset])
     for _, overlay in overlays:
         merged = _merge(merged, overlay)
@@ -155,6 +157,12 @@ def read_policy(*overlays: tuple[str, Mapping[str, Any]]) -> Policy:
             hint="`assent doctor` shows the rules in force; remove the key to take the shipped value",
             key=key,
         ) from error
+
+
+@cache
+def _plain() -> Policy:
+    base = shipped()
+    return Policy.model_validate(_merge(base, _read_yaml("presets.yaml")[base["preset"]]))
 
 
 def _known_keys(name: str, overlay: Mapping[str, Any]) -> None:
@@ -174,6 +182,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _yaml(name: str) -> dict[str, Any]:
+@cache
+def _read_yaml(name: str) -> dict[str, Any]:
     text = resources.files(__package__ or "assent.policies").joinpath(name).read_text(encoding="utf-8")
     return dict(yaml.load(text, Loader=_LOADER))  # noqa: S506 - CSafeLoader is the safe loader

@@ -16,9 +16,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..schemas.document import Document, Metadata
+from ..schemas.document import Document
 from ..schemas.errors import Complaint, InvalidDocument
-from .fields import Reader, Reading
+from .fields import Reader, Reading, kind
 from .nodes import Fields, Node, Scalar, is_empty, nodes_of
 from .written_fields import OPEN, SECTIONS, TIER_WRAPPER, USE_CASE
 from .yaml_nodes import read_nodes
@@ -64,7 +64,7 @@ def _document(root: Node | None, complaints: list[Complaint], file: str) -> Docu
             "document", "a mapping with problem, action …", "plain text" if isinstance(root, Scalar) else "a list", root.line
         )
     else:
-        document = _body(reading, root, "", Document)
+        document = _body(reading, root, "")
     if reading.complaints:
         if reading.omitted:
             reading.complaints.append(Complaint("document", "fewer mistakes", f"{reading.omitted:,} more complaints", file=file))
@@ -72,21 +72,23 @@ def _document(root: Node | None, complaints: list[Complaint], file: str) -> Docu
     return document.model_copy(update={"file": file, "unchosen": tuple(reading.unchosen), "lines": reading.lines})
 
 
-def _body(reading: Reading, node: Node, path: str, model: type[Document], fields: Mapping[str, Reader] = SECTIONS) -> Document:
-    """Read the sections of one workflow, unwrapping what wraps it."""
+def _body(reading: Reading, node: Node, path: str, fields: Mapping[str, Reader] = SECTIONS) -> Document:
+    """Read the sections of one workflow, unwrapping what wraps it. A path says that it is wrapped already."""
     if not isinstance(node, Fields):
-        reading.complain(path, "a mapping with problem, action …", line=node.line)
-        return model()
+        reading.complain(path, "a mapping with problem, action …", kind(node), node.line)
+        return _EMPTY
     own = Fields({name: child for name, child in node.pairs.items() if path or not _is_wrapper(name)}, node.line)
     found = reading.values(own, path, fields)
     action, sections = found.pop("action", (None, {}))
     sections |= {name: found.pop(name) for name in OPEN if name in found}
-    document = model(action=action, sections=sections, **found)
+    document = Document(action=action, sections=sections, **found)
     if sections.get("proto_workflow") is True and not document.metadata.workflow_type:
-        document = document.model_copy(update={"metadata": document.metadata.model_copy(update={"workflow_type": "PAR-PROTO"})})
+        document = _with_metadata(document, workflow_type="PAR-PROTO")
     if path:
-        return document
-    linked = {name: _body(reading, child, name, model) for name, child in node.pairs.items() if _LINKED.fullmatch(name)}
+        start = f"{path}."
+        lines = {field.removeprefix(start): line for field, line in reading.lines.items() if field.startswith(start)}
+        return document.model_copy(update={"lines": lines})
+    linked = {name: _body(reading, child, name) for name, child in node.pairs.items() if _LINKED.fullmatch(name)}
     for name, child in node.pairs.items():
         if _is_wrapper(name) and name not in linked:
             document = _merged(reading, document, _unwrapped(reading, name, child), name, child.line)
@@ -100,26 +102,31 @@ def _is_wrapper(name: str) -> bool:
 def _unwrapped(reading: Reading, name: str, node: Node) -> Document:
     tier = _TIER.fullmatch(name)
     if tier is None:
-        inner = _body(reading, node, name, Document)
-        kind = "PAR-PROTO" if name == "proto_workflow" else "PAR"
-        return inner.model_copy(update={"metadata": inner.metadata.model_copy(update={"workflow_type": kind})})
+        return _with_metadata(_body(reading, node, name), workflow_type="PAR-PROTO" if name == "proto_workflow" else "PAR")
     found = reading.values(node, name, TIER_WRAPPER)
     case, path = found.pop("example_use_case", (Fields({}), name))
-    inner = _body(reading, case, path, Document, USE_CASE)
-    metadata = inner.metadata.model_copy(update={"agent_tier": int(tier.group(1))})
-    return inner.model_copy(update={"metadata": metadata, "sections": inner.sections | found})
+    inner = _with_metadata(_body(reading, case, path, USE_CASE), agent_tier=int(tier[1]))
+    return inner.model_copy(update={"sections": inner.sections | found})
 
 
 def _merged(reading: Reading, outer: Document, inner: Document, name: str, line: int | None) -> Document:
     """Lay the unwrapped workflow over what stands beside it; a section has one place."""
     there, here = _filled(outer), _filled(inner)
-    both = sorted((there & here) - {"metadata", "sections"}) + sorted(set(outer.sections) & set(inner.sections))
+    both = sorted(there & here) + sorted(set(outer.sections) & set(inner.sections))
     if both:
         reading.complain(f"{name}.{both[0]}", "each section once, at the top or inside the wrapper", "both", line)
-    update = {field: getattr(inner, field) for field in here - {"metadata", "sections"}}
-    metadata = outer.metadata.as_json() | {k: v for k, v in inner.metadata.as_json().items() if v}
-    return outer.model_copy(update=update | {"metadata": Metadata(**metadata), "sections": outer.sections | inner.sections})
+    for field, at in inner.lines.items():
+        reading.lines.setdefault(field, at)
+    document = outer.model_copy(
+        update={field: getattr(inner, field) for field in here} | {"sections": outer.sections | inner.sections}
+    )
+    return _with_metadata(document, **{field: value for field, value in inner.metadata.as_json().items() if value})
+
+
+def _with_metadata(document: Document, **known: object) -> Document:
+    return document.model_copy(update={"metadata": document.metadata.model_copy(update=known)})
 
 
 def _filled(document: Document) -> set[str]:
-    return {field for field in Document.model_fields if getattr(document, field) != getattr(_EMPTY, field)}
+    fields = set(Document.model_fields) - {"metadata", "sections", "lines"}
+    return {field for field in fields if getattr(document, field) != getattr(_EMPTY, field)}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from .redact_names import Tier, tier_of
 from .redact_span import Span
@@ -22,7 +23,7 @@ _STEMS = (
     "pass|pwd|pw|secret|token|key|auth|cred|cookie|sess|bearer|jwt|pat|psk|[cx]srf|salt|pepper|licen|sig|senha|contrase|motdep|wachtw|bindpw"
 )
 _NAMED = re.compile(
-    rf"""(?<![\w.\-])(?P<name>[\w.\-]{{0,48}}?(?:{_STEMS})[\w.\-]*+)
+    rf"""(?<![\w.\-])(?<!\[redacted:)(?P<name>[\w.\-]{{0,48}}?(?:{_STEMS})[\w.\-]*+)
     (?P<close>(?:\\{{0,7}}["'`]|&quot;)?[\])]?)
     (?:
       (?P<default>:[-=])(?=[^\s=])
@@ -38,6 +39,7 @@ _NAMED = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _OPEN = re.compile(r"""[\[(]?[ \t]{0,8}(?:[rbfuRBFU]{1,2}|[@$])?(?P<quote>\"\"\"|'''|\\{1,7}["']|&quot;|&\#34;|["'`])""")
+_OPENERS = frozenset("[( \tbrfuBRFU@$\"'`\\&")
 _INSIDE = {
     '"': re.compile(r'(?:[^"\\\n]++|\\.)*+'),
     "'": re.compile(r"(?:[^'\\\n]++|\\.)*+"),
@@ -47,14 +49,15 @@ _INSIDE = {
 }
 _TO_ENTITY = re.compile(r"(?:[^&\n<]++|&(?!quot;|#34;))*+")
 _TO_QUOTE = {'"': re.compile(r'[^"\n]*+'), "'": re.compile(r"[^'\n]*+")}
-_BARE = re.compile(r"""(?:[^\s"'`<>\\,;|&(){}\[\]]|\\(?![nrtu"'\\]))(?:[^\s"'`<>\\]|\\(?![nrtu"'\\])){0,160}""")
+_BARE = re.compile(r"""(?:[^\s"'`<>\\,;|&(){}\[\]]|\\(?![nrtu"'\\]))(?:[^\s"'`<>\\]|\\(?![nrtu"'\\])){0,96}""")
 _BARE_MORE = re.compile(r"""[^\s"'`<>\\,;|&]*+""")
-_CELL = re.compile(r"""[^\s"'`<>\\,;|&(){}\[\]]{1,160}""")
-_CUTS = re.compile(r"[;|&,.:)\]}]")
-_CUT = re.compile(r"[;|](?=\s|$|[\w .-]{1,40}=)|&(?=[\w.%\[\]-]{1,60}=|$|amp;)|,(?=$|[\w.-]{1,40}[=:])|[,;.:)\]}]{1,160}$")
+_CELL = re.compile(r"""[^\s"'`<>\\,;|&(){}\[\]]{1,96}""")
+_CUTS = re.compile(r"[;|&,]")
+_CUT = re.compile(r"[;|](?=\s|$|[\w .-]{1,40}=)|&(?=[\w.%\[\]-]{1,60}=|$|amp;)|,(?=$|[\w.-]{1,40}[=:])")
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n([ \t]+)(\S[^\n]*)(?:\n\1[^\n]*)*+")
 _SETTER = re.compile(r"(?:\bset|\bsetx|\bsetenv|\benv|\barg|\bput|\badd|\bexport|\bconfig|\bdefine|\bheader|\blogin|\bparam|\bsecret)[ \t]+[\"'(]?$", re.IGNORECASE)
-_NETRC = re.compile(r"\b(?:login|machine|default|user|account)\s+(?:\S{1,200}\s+)?$")
+_NETRC = re.compile(r"\b(?:login|machine|account)\s+\S{1,200}\s+$")
+_QUERY = ("?", "&")
 _URL_CUT = re.compile(r"[&#]")
 
 
@@ -63,7 +66,7 @@ def named_secrets(text: str) -> Iterator[Span]:
     done = 0
     for found in _NAMED.finditer(text):
         name = found["name"]
-        tier = tier_of(name) if len(name) <= 160 else Tier.NONE
+        tier = tier_of(name, in_query=text[found.start() - 1 : found.start()] in _QUERY) if len(name) <= 160 else Tier.NONE
         if tier is Tier.NONE or found.end() < done:
             continue
         span = _value(text, found, tier)
@@ -87,10 +90,10 @@ def _value(text: str, found: re.Match[str], tier: Tier) -> Span | None:
         at = found.end() - 1
     else:
         at = found.end()
-    if link == "assign" and (block := _BLOCK.match(text, at)):
+    if link == "assign" and text.startswith(("|", ">"), at) and (block := _BLOCK.match(text, at)):
         hidden = Span(block.start(2), block.end(), "password" if tier is Tier.PASSWORD else "secret")
         return hidden if is_opaque(block[2]) or (tier is Tier.PASSWORD and not stands_for(block[2]) and " " not in block[2]) else None
-    opened = _OPEN.match(text, at)
+    opened = _OPEN.match(text, at) if text[at : at + 1] in _OPENERS else None
     if opened:
         start, end = _inside(text, opened)
         how: How = "quoted"
@@ -101,22 +104,32 @@ def _value(text: str, found: re.Match[str], tier: Tier) -> Span | None:
         if link == "default":
             close = text.find("}", start, end)
             end = close if close >= 0 else end
-        if before and before in "?&":
+        if before in _QUERY:
             cut = _URL_CUT.search(text, start, end)
             end = cut.start() if cut else end
-        how = _how(text, found, link, before, end)
+        if start == end:
+            return None
+        how = _how(text, found, link, before, end, tier)
     least = 0
     if link in ("cell", "call"):
-        least = 16 if tier is Tier.WEAK else 8 if tier is Tier.PASSWORD or how == "quoted" else 12
+        least = 16 if tier is Tier.WEAK else 8 if tier is Tier.PASSWORD else 12
     elif link == "space" and not _is_told(text, found, tier, opened is not None):
         least = 16 if tier is Tier.WEAK else 12
-    surely = tier > Tier.WEAK and (link != "space" or how == "quoted" or found["name"].isupper())
-    return _judged(text, start, end, tier, how, least=least, hexadecimal=surely or not least)
+    if link == "space" and not opened and text.startswith("-", start):
+        return None
+    return _judged(text, start, end, tier, how, least=least, hexadecimal=_may_be_hexadecimal(found["name"], tier, link, how))
 
 
-def _how(text: str, found: re.Match[str], link: str, before: str, end: int) -> How:
+def _may_be_hexadecimal(name: str, tier: Tier, link: str, how: How) -> bool:
+    """Tell whether plain hexadecimal beside this name is a secret, and not a digest or an id."""
+    if tier is Tier.WEAK:
+        return name.isupper() or not name.lower().endswith(("key", "keys", "tokens", "cookie"))
+    return link != "space" or how == "quoted" or name.isupper() or name.startswith("-")
+
+
+def _how(text: str, found: re.Match[str], link: str, before: str, end: int, tier: Tier) -> How:
     if link == "space":
-        return "tight" if _NETRC.search(text, max(0, found.start() - 240), found.start()) else "plain"
+        return "tight" if tier is Tier.PASSWORD and _NETRC.search(text, max(0, found.start() - 240), found.start()) else "plain"
     if link not in ("assign", "default", "typed", "pair"):
         return "plain"
     op = found[link]
@@ -126,7 +139,7 @@ def _how(text: str, found: re.Match[str], link: str, before: str, end: int) -> H
         return "tight"
     name = found["name"]
     attached = "=" in op and not op.endswith((" ", "\t"))
-    tied = name.isupper() or name.startswith("-") or (before and before in "?&;") or text[end : end + 1] in (";", "&")
+    tied = name.isupper() or name.startswith("-") or before in (*_QUERY, ";") or text[end : end + 1] in (";", "&")
     return "tight" if attached and tied else "plain"
 
 
@@ -162,27 +175,28 @@ def _bare(text: str, at: int, pattern: re.Pattern[str]) -> tuple[int, int]:
         return at, at
     first = _CUTS.search(text, at + 1, bare.end())
     cut = _CUT.search(text, first.start(), bare.end()) if first else None
-    return at, cut.start() if cut else bare.end()
+    end = cut.start() if cut else bare.end()
+    while end > at + 1 and text[end - 1] in ",;.:)]}":
+        end -= 1
+    return at, end
 
 
 def _judged(text: str, start: int, end: int, tier: Tier, how: How, *, least: int = 0, hexadecimal: bool = True) -> Span | None:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
     value = text[start:end]
-    if not value:
+    bare = value.strip()
+    if bare != value:
+        start += len(value) - len(value.lstrip())
+        end = start + len(bare)
+    if not bare or not _is_secret(bare[:128], tier, how, least, hexadecimal):
         return None
-    kind = "password" if tier is Tier.PASSWORD else "secret"
-    if tier is Tier.WEAK or least:
-        if not is_opaque(value, least=least or 16, hexadecimal=hexadecimal) or stands_for(value, quoted=how == "quoted"):
-            return None
-    elif tier is Tier.PASSWORD:
-        if not is_password(value, how=how):
-            return None
-    elif not is_token(value, how=how):
-        return None
-    if how != "quoted" and end - start > 160:
+    if how != "quoted" and end - start > 96:
         more = _BARE_MORE.match(text, end)
         end = more.end() if more else end
-    return Span(start, end, kind)
+    return Span(start, end, "password" if tier is Tier.PASSWORD else "secret")
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(value: str, tier: Tier, how: How, least: int, hexadecimal: bool) -> bool:
+    if tier is Tier.WEAK or least:
+        return is_opaque(value, least=least or 16, hexadecimal=hexadecimal) and not stands_for(value, quoted=how == "quoted")
+    return is_password(value, how=how) if tier is Tier.PASSWORD else is_token(value, how=how)

@@ -28,8 +28,11 @@ class Tier(IntEnum):
 
 
 @lru_cache(maxsize=8192)
-def tier_of(name: str) -> Tier:
-    """Return what `name` (an identifier, a header, an option; at most some hundred characters) says of its value."""
+def tier_of(name: str, *, in_query: bool = False) -> Tier:
+    """Return what `name` (an identifier, a header, an option; at most some hundred characters) says of its value.
+
+    Args: `in_query` if the name is a parameter of a URL, where a signature opens what it signs.
+    """
     words = [w.lower() for w in _WORD.findall(name)]
     while words and words[-1].isdigit():
         words.pop()
@@ -52,7 +55,7 @@ def tier_of(name: str) -> Tier:
         return _key(name, before)
     if last in lists["secret"]:
         return Tier.NONE if harmless and last not in ("secret", "password") else Tier.SECRET
-    if last in lists["weak"]:
+    if last in lists["weak"] or (in_query and last in lists["query"]):
         return Tier.NONE if harmless else Tier.WEAK
     return _run_together(last, joined)
 

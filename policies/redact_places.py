@@ -38,7 +38,7 @@ _JAR = re.compile(
 _CRUMB = re.compile(r"(?:^|;)\s*([^\s=;]{1,128})=([^;\s,]{4,})")
 _PGPASS = re.compile(r"^(?:[\w.*-]{1,255}):(?:[0-9]{4,5}|\*):[\w*-]{1,64}:[\w.*@-]{1,64}:((?:[^\s:\\]|\\.){4,256})[ \t]*\r?$", re.MULTILINE)
 _OPENSSL = re.compile(r"(?:-pass(?:in|out)?|--?passphrase)[ =]{1,4}[\"']?pass:([^\s\"']{3,256})")
-_IDENTIFIED = re.compile(r"\b(?:IDENTIFIED(?: WITH \S{1,64})?(?: BY| AS)|PASSWORD\()\s{0,8}(?:PASSWORD )?['\"]([^'\"\n]{4,256})['\"]", re.IGNORECASE)
+_IDENTIFIED = re.compile(r"\b(?:IDENTIFIED(?: WITH \S{1,64})?(?: BY| AS)|(?-i:PASSWORD)\()\s{0,8}(?:PASSWORD )?['\"]([^'\"\s]{4,256})['\"]", re.IGNORECASE)
 _PIPED = re.compile(r"(?:\becho|\bprintf)[ \t]+(?:-\w+[ \t]+|[\"']?%s(?:\\n)?[\"']?[ \t]+)*[\"']?([^\s\"'|]{4,256})[\"']?[ \t]*\|[ \t]*")
 _READER = re.compile(
     r"[^\n|]{0,200}?(?:--password-stdin|--pass-stdin|--with-token|--passphrase-fd|--stdin\b|\bchpasswd\b|\bsudo[ \t]+(?:-\w+[ \t]+)*-S\b|\bsudo[ \t]+-S|cryptsetup|login)"
@@ -98,6 +98,8 @@ def _authorizations(text: str) -> Iterator[Span]:
             for pattern in (_SIGNED, _DIGEST):
                 if part := pattern.search(text, start, min(len(text), start + 4096)):
                     yield Span(part.start(1), part.end(1), "authorization")
+        elif value[0] in "{$":
+            continue
         elif scheme in ("basic", "bearer", "token", "apikey", "key", "bot", "ssws", "jwt", "oauth", "negotiate", "genie", "splunk", "digest", "snowflake") or "key" in scheme:
             if not stands_for(value) and not (value.isalpha() and is_wordy(value)):
                 yield Span(start, end, "authorization")

@@ -22,7 +22,7 @@ How = Literal["quoted", "tight", "plain", "spaced"]
 """How a value is tied to its name: in quotes; by `=` without blanks to an option or an upper-case name, where a bare word is a value and not a
 variable; by `:` or `=`; by `=` with blanks around it, as in code."""
 
-_READ = 160
+_READ = 128
 
 _TEMPLATE = re.compile(
     r"""
@@ -42,9 +42,12 @@ _PATH = re.compile(
     r"|(?:~|\.{1,2})[/\\].*|[A-Za-z]:\\.*|[\w./-]+\.(?:pem|key|crt|cer|txt|json|ya?ml|env|toml|ini|conf|py|js|ts|go|rb|php|java|html?|md|pub|p12|jks|enc)"
 )
 _CODE = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*(?:\(.*|\[.*|\{.*|\?|!|<.*|\.\.\.)?", re.DOTALL)
-_CALL = re.compile(r"(?:await |new |not |lambda |async )|[A-Za-z_$][\w$.]*(?:\(|\[|::|->)|[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+\(?")
+_CALL = re.compile(r"(?:await|new|not|lambda|async|function|yield)\b|/\^|[A-Za-z_$][\w$.]*(?:\(|\[|::|->)")
+_DOTTED = re.compile(r"[A-Za-z_][\w]*(?:\??\.[A-Za-z_]\w*)*\??\.([A-Za-z_]\w*)")
+_VARIABLE = re.compile(r"[$@][A-Za-z_]\w*(?:$|->|[-.\[(:?])")
 _RUN = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[A-Z]")
 _BETWEEN = re.compile(r"(?<=[A-Za-z])[0-9]+(?=[A-Za-z])")
+_PARTS = re.compile(r"[A-Za-z]+")
 _LETTERS = re.compile(r"[^\W\d_]+(?:[ _./:'’,-]+[^\W\d_]+)*[.!?:…]*")
 _HEX = re.compile(r"[0-9a-f]{16,}|[0-9A-F]{16,}")
 _STEM = re.compile(r"passw|secret|token|passphrase|credential|api[_-]?key", re.IGNORECASE)
@@ -73,7 +76,15 @@ def _stands_for(text: str, quoted: bool) -> bool:
         return True
     if _PATH.fullmatch(text) or _TEMPLATE_INSIDE.search(text):
         return True
-    return not quoted and (_CALL.match(text) is not None and not is_opaque(text, least=8))
+    return not quoted and _is_code(text)
+
+
+def _is_code(text: str) -> bool:
+    """Tell whether a bare value is an expression: a call, an index, an attribute, a variable with its sigil."""
+    if _VARIABLE.match(text) or _CALL.match(text):
+        return True
+    dotted = _DOTTED.fullmatch(text)
+    return dotted is not None and len(dotted[1]) > 2 and is_wordy(dotted[1])
 
 
 @lru_cache(maxsize=1)
@@ -101,7 +112,7 @@ def _measured(text: str) -> tuple[int, int, float, float]:
     """Count letters and digits; measure the mean length of runs of letters of one word, and how many of their pairs English has."""
     runs = _RUN.findall(text)
     total = sum(map(len, runs))
-    digits = sum(c.isdigit() for c in text)
+    digits = sum(map(str.isdigit, text))
     if not runs:
         return 0, digits, 0.0, 0.0
     likely = _pairs()
@@ -121,14 +132,17 @@ def is_opaque(value: str, *, least: int = 16, hexadecimal: bool = True) -> bool:
     Args: `least` characters; `hexadecimal=False` refuses plain hexadecimal and UUIDs, which are more often digests and ids.
     """
     text = value[:_READ]
-    if len(text) < least or len(set(text)) < min(7, least - 2) or any(c.isspace() for c in text):
+    if len(text) < least or len(set(text)) < min(7, least - 2) or len(text.split()) != 1:
         return False
     if _HEX.fullmatch(text.replace("-", "")):
         return hexadecimal and not text.isdigit() and not text.isalpha()
     total, digits, mean, likeness = _measured(text)
     if total < 3 or is_wordy(text):
         return False
-    return digits > 0 or len(text) < total + 3 and (mean < 3.2 or likeness < 0.5)
+    if digits:
+        return True
+    changes = len(_RUN.findall(text)) - len(_PARTS.findall(text))
+    return len(text) < total + 3 and len(text) >= 10 and ((mean < 3.2 and changes >= 3) or likeness < 0.45)
 
 
 def is_password(value: str, *, how: How) -> bool:
@@ -143,6 +157,8 @@ def is_password(value: str, *, how: How) -> bool:
     head = value[:_READ]
     if _LETTERS.fullmatch(head):
         if is_opaque(value, least=10):
+            return True
+        if how in ("quoted", "tight") and len(value) >= 8 and not is_wordy(value) and not value.isalpha() and not value.istitle():
             return True
         return len(value) >= 5 and how in ("quoted", "tight") and not _STEM.search(head) and head.isalpha()
     if how in ("plain", "spaced") and (_STEM.search(head) or ("_" in head and _CODE.fullmatch(head) and is_wordy(head))):

@@ -184,13 +184,14 @@ def _required(reading: Reading, node: Node, path: str) -> tuple[WrittenApproval,
 def _action(reading: Reading, node: Node, path: str) -> tuple[WrittenAction, dict[str, Any]]:
     """Return the action, and the PAR-PROTO sections that the tier examples put inside it."""
     if isinstance(node, Items):
-        return WrittenAction(steps=listing(_step)(reading, node, path) or ()), {}
+        return WrittenAction(steps=listing(_step)(reading, node, f"{path}.steps") or ()), {}
     inside = dict.fromkeys((*PROTO_SECTIONS, "execution", "research_phase", "real_time_oversight"), _raw)
     found = reading.values(node, path, _ACTION | inside | {"approval_required": _required, "proto_workflow": yes_no})
     sections = {name: found.pop(name) for name in inside if name in found}
     plan = sections.get("plan")
     if isinstance(plan, list) and "steps" not in found and all(isinstance(line, str) for line in plan):
         found["steps"] = tuple(WrittenStep(description=line) for line in sections.pop("plan"))
+        reading.lines |= {f"{path}.steps": reading.lines[f"{path}.plan"]} if f"{path}.plan" in reading.lines else {}
     if found.pop("proto_workflow", False):
         sections["proto_workflow"] = True
     found["required_approvals"] = (*found.get("required_approvals", ()), *found.pop("approval_required", ()))

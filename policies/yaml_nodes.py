@@ -138,12 +138,12 @@ class _Reading:
                 Complaint(self._path("alias"), f"{expected}; quote a text that begins with *", f"*{name[:40]}", line)
             )
             target = Scalar("", False, line)
-        self._add(target, None)
+        self._add(target, None, target.size)
 
-    def _add(self, node: Node, anchor: str | None) -> None:
+    def _add(self, node: Node, anchor: str | None, count: int = 1) -> None:
         # An alias counts with everything below it: the bound holds for what a reader of the tree would walk.
-        self.nodes += 1 if isinstance(node, Scalar) else node.size
-        if self.nodes > MOST_NODES * 2 or node.size > MOST_NODES:
+        self.nodes += count
+        if self.nodes > MOST_NODES:
             raise TooMuch("document", f"at most {MOST_NODES:,} values", "more", node.line)
         if anchor is not None:
             self.anchors[anchor] = node

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ..schemas.canonical import digest
 from ..schemas.dispatch import Receipt
@@ -35,13 +35,6 @@ class FilesArguments(Arguments):
     old: str | None = Field(default=None, min_length=1, description="edit: text that occurs exactly once.")
     new: str | None = Field(default=None, description="edit: what stands in its place.")
     to: str | None = Field(default=None, min_length=1, description="move: a path inside the workspace that does not exist.")
-
-    @field_validator("path", "content", "old", "new", "to")
-    @classmethod
-    def _has_utf8(cls, text: str | None) -> str | None:
-        if text is not None:
-            text.encode()  # UnicodeEncodeError is a ValueError
-        return text
 
     @model_validator(mode="after")
     def _fields_of_the_operation(self) -> FilesArguments:

@@ -12,6 +12,7 @@ hooks): that is the assessor's; and a folder that somebody moves out of the work
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -149,12 +150,12 @@ def _step(folder: int, part: str, path: str, *, create: bool) -> tuple[int, bool
 
 
 def _refusal(folder: int, part: str, path: str, error: OSError) -> Exception:
-    try:
-        mode = os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode
-    except OSError:
+    if error.errno not in (errno.ENOTDIR, errno.ELOOP):
         return error
-    if stat.S_ISLNK(mode):
+    try:
+        is_link = stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        is_link = True  # swapped while we look: nobody needs to know with what
+    if is_link:
         return ToolRefused(f"{part!r} on the way to {path!r} is a symbolic link; links are not followed", rule="path.link")
-    if not stat.S_ISDIR(mode):
-        return ToolRefused(f"{part!r} on the way to {path!r} is not a folder", rule="path.not_folder")
-    return error
+    return ToolRefused(f"{part!r} on the way to {path!r} is not a folder", rule="path.not_folder")

@@ -11,6 +11,7 @@ Source: RFC 9110 on methods and redirects; DESIGN §6. Deliberately no cookies, 
 
 from __future__ import annotations
 
+import base64
 import functools
 import ssl
 import time
@@ -82,6 +83,7 @@ def exchange(
     Side effects: network.
     """
     network = Network(allowed, time.monotonic() + time_s)
+    request = _with_credentials(request)
     hops = 0
     while True:
         answer = _try(request, network, most_bytes, sleep, first=hops == 0)
@@ -92,6 +94,17 @@ def exchange(
             return Answer(answer.status, answer.headers, answer.body, answer.was_cut, hops, str(target))
         hops += 1
         request = _onward(request, target)
+
+
+def _with_credentials(request: Request) -> Request:
+    try:
+        url = httpx.URL(request.url)
+    except httpx.InvalidURL as error:
+        raise Failed(str(error), "not_sent") from error
+    if not url.userinfo or any(name.lower() == "authorization" for name in request.headers):
+        return request
+    basic = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+    return Request(request.method, request.url, {**request.headers, "Authorization": f"Basic {basic}"}, request.body)
 
 
 def _try(request: Request, network: Network, most_bytes: int, sleep: Callable[[float], None], *, first: bool) -> Answer:

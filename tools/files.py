@@ -25,6 +25,7 @@ class Files:
 
     name: ClassVar[str] = "files"
     Arguments: ClassVar[type[Arguments]] = FilesArguments
+    atomic: ClassVar[bool] = True
 
     def actions(self, args: FilesArguments) -> Sequence[tuple[str, Any]]:
         """Return the path that is read, or each path that changes with what will be there."""

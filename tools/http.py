@@ -83,6 +83,7 @@ class Http:
 
     name: ClassVar[str] = "http"
     Arguments: ClassVar[type[Arguments]] = HttpArguments
+    atomic: ClassVar[bool] = False
 
     def actions(self, args: HttpArguments) -> Sequence[tuple[str, Any]]:
         """Return the request."""

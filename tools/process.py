@@ -41,13 +41,9 @@ class Command:
 
 
 def passable(text: str) -> str:
-    """Return the text if a program can be given it as an argument. Raises: ValueError: it holds a NUL or half a surrogate pair."""
+    """Return the text if a program can be given it as an argument. Raises: ValueError: it holds a NUL."""
     if "\0" in text:
         raise ValueError("text without NUL characters")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("text that has a UTF-8 form") from error
     return text
 
 

@@ -34,6 +34,7 @@ class Python:
 
     name: ClassVar[str] = "python"
     Arguments: ClassVar[type[Arguments]] = PythonArguments
+    atomic: ClassVar[bool] = False
 
     def actions(self, args: PythonArguments) -> Sequence[tuple[str, Any]]:
         """Return the code."""

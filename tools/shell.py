@@ -37,6 +37,7 @@ class Shell:
 
     name: ClassVar[str] = "shell"
     Arguments: ClassVar[type[Arguments]] = ShellArguments
+    atomic: ClassVar[bool] = False
 
     def actions(self, args: ShellArguments) -> Sequence[tuple[str, Any]]:
         """Return the command."""

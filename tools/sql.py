@@ -44,7 +44,6 @@ class SqlArguments(Arguments):
     @field_validator("statement")
     @classmethod
     def _is_text(cls, text: str) -> str:
-        text.encode()
         if "\0" in text:
             raise ValueError("text without NUL characters")
         return text
@@ -55,6 +54,7 @@ class Sql:
 
     name: ClassVar[str] = "sql"
     Arguments: ClassVar[type[Arguments]] = SqlArguments
+    atomic: ClassVar[bool] = True
 
     def actions(self, args: SqlArguments) -> Sequence[tuple[str, Any]]:
         """Return the statement, and the file that it reads or changes."""
@@ -98,7 +98,10 @@ class Sql:
             "rows": None,
         }
         if is_there:
-            noted["schema"], noted["rows"] = _state(engine, place, args.database, noted["table"])
+            try:
+                noted["schema"], noted["rows"] = _state(engine, place, args.database, noted["table"])
+            except EngineError:
+                noted["schema"] = None  # locked or unreadable now: the call itself says so, and looking later cannot tell
         return noted
 
     def run(self, args: SqlArguments, place: Place, *, key: str, before: Mapping[str, Any]) -> Receipt:
@@ -127,7 +130,7 @@ class Sql:
         kind = statement.kind(args.statement)
         if kind == "read":
             return "did_not_happen"
-        if kind != "schema" or "schema" not in before:
+        if kind != "schema" or before.get("schema") is None:
             return "unknown"
         try:
             engine = _engine(args)
@@ -156,7 +159,7 @@ def undo_verified(before: Mapping[str, Any], place: Place, args: SqlArguments) -
     Returns:
         True or false where schema and row count (as far as noted) tell; None when the database cannot be read or nothing was noted.
     """
-    if "schema" not in before:
+    if before.get("schema") is None:
         return None
     try:
         engine = _engine(args)

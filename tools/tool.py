@@ -96,6 +96,8 @@ class Tool(Protocol):
 
     name: ClassVar[str]
     Arguments: ClassVar[type[Arguments]]
+    atomic: ClassVar[bool]
+    """Whether a receipt `failed` means that nothing was changed."""
 
     def actions(self, args: Any) -> Sequence[tuple[str, Any]]:
         """Return what the assessor has to judge, as (kind, payload) with the kinds of `assent.assess`. Empty: nothing is known, so HIGH."""

@@ -58,17 +58,22 @@ class Toolbox(Mapping[str, Tool]):
                 tool=tool,
                 complaints=[],
             )
+        complaints = [Complaint(where=where, expected="text that has a UTF-8 form") for where in _not_text(args)]
         try:
-            return self._tools[tool].Arguments.model_validate(dict(args))
+            found = self._tools[tool].Arguments.model_validate(dict(args))
         except ValidationError as error:
-            complaints = [_complaint(item) for item in error.errors(include_url=False)]
-            lines = "\n".join(f"  {complaint}" for complaint in complaints)
-            raise InvalidPlan(
-                f"the arguments of {tool} are wrong:\n{lines}",
-                hint=f"{tool} takes {', '.join(_fields(self._tools[tool]))}. {self._hint()}",
-                tool=tool,
-                complaints=[str(complaint) for complaint in complaints],
-            ) from None
+            known = {complaint.where for complaint in complaints}
+            complaints += [item for item in map(_complaint, error.errors(include_url=False)) if item.where not in known]
+        else:
+            if not complaints:
+                return found
+        lines = "\n".join(f"  {complaint}" for complaint in complaints)
+        raise InvalidPlan(
+            f"the arguments of {tool} are wrong:\n{lines}",
+            hint=f"{tool} takes {', '.join(_fields(self._tools[tool]))}. {self._hint()}",
+            tool=tool,
+            complaints=[str(complaint) for complaint in complaints],
+        )
 
     def _hint(self) -> str:
         return f"the tools are {', '.join(self._tools)}"
@@ -91,3 +96,15 @@ def _complaint(item: Any) -> Complaint:
         return Complaint(where=where, expected="no such field")
     expected = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return Complaint(where=where, expected=expected, found=repr(item["input"])[:80] if item["loc"] else "")
+
+
+def _not_text(value: Any, where: str = "") -> list[str]:
+    """Return where half a surrogate pair stands: such text can be neither recorded nor passed to a program."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return [where]
+        return []
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return [found for key, item in items for found in _not_text(item, f"{where}.{key}".lstrip("."))]

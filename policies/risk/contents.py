@@ -33,13 +33,17 @@ _SIGNS: tuple[tuple[str, Level, str, re.Pattern[str]], ...] = (
         "content.fetch_and_run",
         Level.CRITICAL,
         "the content fetches a program and runs it unseen",
-        re.compile(r"(?i)\b(?:curl|wget|fetch|iwr|invoke-webrequest)\b[^\n]{0,300}\|\s{0,4}(?:sudo\s{1,4})?(?:ba|z|da|k)?(?:sh|python3?|perl|ruby|node|iex)\b"),
+        re.compile(
+            r"(?i)\b(?:curl|wget|fetch|iwr|invoke-webrequest)\b[^\n]{0,300}\|\s{0,4}(?:sudo\s{1,4})?(?:ba|z|da|k)?(?:sh|python3?|perl|ruby|node|iex)\b"
+        ),
     ),
     (
         "content.remote_shell",
         Level.CRITICAL,
         "the content gives a stranger a shell",
-        re.compile(r"(?i)/dev/(?:tcp|udp)/|\bnc(?:at)?\b[^\n]{0,80}\s-[a-z]{0,4}[ec]\b|<\?php[^\n]{0,200}\b(?:system|exec|passthru|shell_exec|eval|assert)\s{0,4}\(\s{0,4}\$_"),
+        re.compile(
+            r"(?i)/dev/(?:tcp|udp)/|\bnc(?:at)?\b[^\n]{0,80}\s-[a-z]{0,4}[ec]\b|<\?php[^\n]{0,200}\b(?:system|exec|passthru|shell_exec|eval|assert)\s{0,4}\(\s{0,4}\$_"
+        ),
     ),
     (
         "content.hidden",

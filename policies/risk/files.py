@@ -52,4 +52,6 @@ def _outside(reason: Reason) -> Reason:
     if reason.rule != "path.public":
         return reason
     text = "the file tools work inside the workspace only"
-    return Reason(rule="path.outside", level=Level.HIGH, text=text, lower="read it with the shell tool, for example cat /etc/os-release")
+    return Reason(
+        rule="path.outside", level=Level.HIGH, text=text, lower="read it with the shell tool, for example cat /etc/os-release"
+    )

@@ -162,11 +162,62 @@ _AWK_TOKEN = re.compile(
 )
 _AWK_REGEX = re.compile(r"/(?:[^/\\\n\[]|\\.|\[\^?\]?(?:[^\]\\\n/]|\\.)*\])*/")
 _AWK_CALLS = frozenset(
-    "length substr index split sub gsub match sprintf tolower toupper int sqrt exp log sin cos atan2 rand srand strftime systime mktime"
-    " gensub asort asorti and or xor lshift rshift compl strtonum printf print if while for exit next in do else return switch delete"
-    " isarray typeof patsplit BEGIN END func function".split()
+    [
+        "length",
+        "substr",
+        "index",
+        "split",
+        "sub",
+        "gsub",
+        "match",
+        "sprintf",
+        "tolower",
+        "toupper",
+        "int",
+        "sqrt",
+        "exp",
+        "log",
+        "sin",
+        "cos",
+        "atan2",
+        "rand",
+        "srand",
+        "strftime",
+        "systime",
+        "mktime",
+        "gensub",
+        "asort",
+        "asorti",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+        "compl",
+        "strtonum",
+        "printf",
+        "print",
+        "if",
+        "while",
+        "for",
+        "exit",
+        "next",
+        "in",
+        "do",
+        "else",
+        "return",
+        "switch",
+        "delete",
+        "isarray",
+        "typeof",
+        "patsplit",
+        "BEGIN",
+        "END",
+        "func",
+        "function",
+    ]
 )
-_AWK_WORDS = frozenset("print printf return in if else do while exit case delete".split())
+_AWK_WORDS = frozenset(["print", "printf", "return", "in", "if", "else", "do", "while", "exit", "case", "delete"])
 
 
 def why_not_awk(program: str) -> str | None:
@@ -222,7 +273,7 @@ def why_not_awk(program: str) -> str | None:
 
 # --- jq --------------------------------------------------------------------------------------------------------------------------------
 _JQ_NEVER = re.compile(
-    r"""\$__prog|\$ENV|(?<![.\w"$])(?:env|import|include|modulemeta|get_search_list|input_filename|getpath/1)\b(?!["\w])|\benv\.|\benv\["""
+    r"""\$__prog|\$ENV|(?<![.\w"$])(?:env|import|include|modulemeta|get_search_list|input_filename|load|load_\w+|strenv|envsubst|eval)\b(?!["\w])|\benv\.|\benv\["""
 )
 _JQ_FIELD_ENV = re.compile(r"(?<!\.)\.env\b")
 

@@ -2,7 +2,8 @@
 
     gate      refuses from the bytes alone                      shell_gate.py
     tree      tree-sitter-bash; an error or a missing node is HIGH
-    walk      statements, as a list of accepted node kinds      shell_walk.py, shell_redirects.py, shell_tests.py
+    walk      statements, as a list of accepted node kinds      shell_walk.py, shell_loops.py, shell_simple.py, shell_redirects.py
+    script    variables, folders, substitutions, counters       shell_script.py
     words     one evaluator, with holes for what is not known   shell_words.py, shell_values.py
     commands  the table: flags, sub-commands, roles             shell_commands.py, shell_flags.py, shell_roles.py, tables/shell/
     inside    bash -c, xargs, find -exec, python -c, SQL, HTTP  shell_inner.py, shell_find.py, programs.py
@@ -23,8 +24,9 @@ from tree_sitter import Language, Parser
 from ...schemas.risk import Level, Reason, Risk
 from .shell_danger import dangers
 from .shell_gate import gate
+from .shell_script import Script
 from .shell_table import Table, table_digest, table_of
-from .shell_walk import Walk
+from .shell_walk import sequence, statement, walk
 from .surroundings import Surroundings
 
 _MAX_DEPTH = 4
@@ -45,7 +47,11 @@ def assess_shell(command: str, around: Surroundings, *, depth: int = 0) -> Risk:
     if depth > _MAX_DEPTH:
         reason = Reason(rule="shell.depth", level=Level.HIGH, text=f"commands inside commands, deeper than {_MAX_DEPTH}")
         return Risk.of([reason], tables=table.digest)
-    findings, lines = _findings(command, around, table, depth)
+    try:
+        findings, lines = _findings(command, around, table, depth)
+    except Exception as defect:  # noqa: BLE001 - a defect of the judge has to hold the action up, never to end the run
+        text = f"the judge failed on this text: {type(defect).__name__}"
+        findings, lines = [Reason(rule="shell.defect", level=Level.HIGH, text=text)], []
     if any(finding.level > Level.LOW for finding in findings) or not findings:
         findings.extend(dangers(command, lines, table))
     return Risk.of(dict.fromkeys(findings), tables=table.digest)
@@ -60,8 +66,11 @@ def _findings(command: str, around: Surroundings, table: Table, depth: int) -> t
     if root.has_error or root.type != "program":
         text = "bash may read this otherwise than it looks: it does not parse"
         return [Reason(rule="shell.parse", level=Level.HIGH, text=text)], []
-    walk = Walk(source, root, around, table, lambda text: assess_shell(text, around, depth=depth + 1))
-    return walk.judge(), walk.lines
+    script = Script(
+        source, root, around, table,
+        inner=lambda text: assess_shell(text, around, depth=depth + 1), statement=statement, sequence=sequence,
+    )  # fmt: skip
+    return walk(script, root), script.lines
 
 
 @lru_cache(maxsize=1)

@@ -57,7 +57,9 @@ def judge_command(call: Call) -> Outcome:
         return Outcome([_low(name, "asks a tool for its version or its help")])
     entry = table.commands.get(name)
     if entry is None:
-        raise Unproved("command.unknown", f"{name} is not in the table of commands", "add it to risk.commands in the configuration")
+        raise Unproved(
+            "command.unknown", f"{name} is not in the table of commands", "add it to risk.commands in the configuration"
+        )
     return judge_entry(entry, rest, call)
 
 
@@ -95,10 +97,12 @@ def judge_parsed(entry: Entry, parsed: Parsed, call: Call) -> Outcome:
     reasons = _values(parsed, call)
     for index, word in enumerate(parsed.positionals):
         if index < len(entry.args):
-            if word.many or word.wild:
-                if index != len(entry.args) - 1 or entry.args[index] != entry.rest:
-                    raise Unproved("argument.many", f"{entry.name}: {word.shown()} may become several words in a place for one", "quote it")
             role = entry.args[index]
+            fills_the_rest = index == len(entry.args) - 1 and role == entry.rest
+            if (word.many or word.wild) and not fills_the_rest:
+                raise Unproved(
+                    "argument.many", f"{entry.name}: {word.shown()} may become several words in a place for one", "quote it"
+                )
         elif entry.rest:
             role = entry.rest
         else:

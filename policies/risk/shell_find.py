@@ -20,15 +20,78 @@ if TYPE_CHECKING:
 
 _LEADING = frozenset({"-L", "-H", "-P", "-O0", "-O1", "-O2", "-O3"})
 _BARE = frozenset(
-    "! -not -a -and -o -or ( ) , -empty -depth -d -mount -xdev -daystart -noleaf -follow -warn -nowarn -readable -writable -executable"
-    " -nouser -nogroup -true -false -print -print0 -ls -prune -quit -ignore_readdir_race -help --help -version --version".split()
+    [
+        "!",
+        "-not",
+        "-a",
+        "-and",
+        "-o",
+        "-or",
+        "(",
+        ")",
+        ",",
+        "-empty",
+        "-depth",
+        "-d",
+        "-mount",
+        "-xdev",
+        "-daystart",
+        "-noleaf",
+        "-follow",
+        "-warn",
+        "-nowarn",
+        "-readable",
+        "-writable",
+        "-executable",
+        "-nouser",
+        "-nogroup",
+        "-true",
+        "-false",
+        "-print",
+        "-print0",
+        "-ls",
+        "-prune",
+        "-quit",
+        "-ignore_readdir_race",
+        "-help",
+        "--help",
+        "-version",
+        "--version",
+    ]
 )
-_NAMES = frozenset("-name -iname -path -ipath -wholename -iwholename -lname -ilname".split())
+_NAMES = frozenset(["-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename", "-lname", "-ilname"])
 _VALUED = frozenset(
-    "-regex -iregex -regextype -type -xtype -size -maxdepth -mindepth -mtime -atime -ctime -mmin -amin -cmin -perm -user -group -uid -gid"
-    " -links -inum -newermt -newerat -newerct -fstype -used -printf".split()
+    [
+        "-regex",
+        "-iregex",
+        "-regextype",
+        "-type",
+        "-xtype",
+        "-size",
+        "-maxdepth",
+        "-mindepth",
+        "-mtime",
+        "-atime",
+        "-ctime",
+        "-mmin",
+        "-amin",
+        "-cmin",
+        "-perm",
+        "-user",
+        "-group",
+        "-uid",
+        "-gid",
+        "-links",
+        "-inum",
+        "-newermt",
+        "-newerat",
+        "-newerct",
+        "-fstype",
+        "-used",
+        "-printf",
+    ]
 )
-_FILES = frozenset("-newer -anewer -cnewer -samefile -newermm".split())
+_FILES = frozenset(["-newer", "-anewer", "-cnewer", "-samefile", "-newermm"])
 
 
 def judge_find(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:

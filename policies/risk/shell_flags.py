@@ -22,7 +22,9 @@ class Parsed:
     positionals: list[Word] = field(default_factory=list)
 
 
-def parse(entry: Entry, words: Sequence[Word], starts_with_dash: Callable[[Word], bool], *, stop_at_operand: bool = False) -> Parsed:
+def parse(
+    entry: Entry, words: Sequence[Word], starts_with_dash: Callable[[Word], bool], *, stop_at_operand: bool = False
+) -> Parsed:
     """Split `words` by the flags that `entry` accepts.
 
     Args:
@@ -47,7 +49,11 @@ def parse(entry: Entry, words: Sequence[Word], starts_with_dash: Callable[[Word]
                 out.positionals.extend(words[at:])
                 return out
             if word.may_be_flag and not entry.wild and (not word.wild or starts_with_dash(word)):
-                raise Unproved("word.maybe-flag", f"{entry.name}: {word.shown()} could turn out to be a flag", "write -- before it, or ./ in front")
+                raise Unproved(
+                    "word.maybe-flag",
+                    f"{entry.name}: {word.shown()} could turn out to be a flag",
+                    "write -- before it, or ./ in front",
+                )
             out.positionals.append(word)
             at += 1
             continue
@@ -119,4 +125,6 @@ def _tail(word: Word, text: str) -> Word:
 
 
 def _unknown(entry: Entry, word: Word) -> Unproved:
-    return Unproved("flag.unknown", f"{entry.name}: {word.shown()} is not a flag that is known to be harmless", "leave the flag out")
+    return Unproved(
+        "flag.unknown", f"{entry.name}: {word.shown()} is not a flag that is known to be harmless", "leave the flag out"
+    )

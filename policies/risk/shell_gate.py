@@ -55,7 +55,9 @@ def _scan(text: str) -> Reason | None:
                 return _no("non-ascii", "holds letters outside ASCII that are not quoted", "quote them")
             continue
         if text.startswith("${", at) and not _PLAIN_BRACES.match(text, at):
-            return _no("expansion-operator", "uses an operator inside ${...}, which can run or rewrite text", "use the plain ${name}")
+            return _no(
+                "expansion-operator", "uses an operator inside ${...}, which can run or rewrite text", "use the plain ${name}"
+            )
         if text.startswith("$(", at):
             stack.append("plain")
             if len(stack) > _MAX_NESTING:

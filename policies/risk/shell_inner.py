@@ -82,7 +82,9 @@ def _env(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
         if name not in call.place.table.variables:
             raise Unproved("variable.special", f"sets {name}, which may change what other programs do")
     if not rest:
-        raise Unproved("command.environment", "prints the whole environment, where secrets are kept", "name one harmless variable")
+        raise Unproved(
+            "command.environment", "prints the whole environment, where secrets are kept", "name one harmless variable"
+        )
     if rest[0].text.startswith("-"):
         raise Unproved("flag.unknown", f"{entry.name}: {rest[0].shown()} is not accepted")
     return judge_command(Call(rest, call.place, call.stdin, call.inner, call.bind))
@@ -124,7 +126,9 @@ def _python(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
     rest = parsed.positionals
     if "-c" in values:
         if not values["-c"].literal or any(not word.literal for word in rest):
-            raise Unproved("inner.unknown", "python -c with code that is not known in full", "write the code out in single quotes")
+            raise Unproved(
+                "inner.unknown", "python -c with code that is not known in full", "write the code out in single quotes"
+            )
         code = values["-c"].text
     elif "-m" in values:
         return _python_module(entry, values["-m"], rest, call)
@@ -138,7 +142,7 @@ def _python(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
 def _python_module(entry: Entry, module: Word, rest: list[Word], call: Call) -> Outcome:
     from .shell_commands import judge_entry
 
-    sub = entry.subs.get(f"-m {module.text}") if module.literal else None
+    sub = entry.subs.get(module.text) if module.literal else None
     if sub is None:
         raise Unproved("inner.module", "python -m runs a module that is not on the list")
     for cwd in call.place.cwds:
@@ -206,7 +210,9 @@ def _http(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
             reasons.extend(shell_roles.judge(role, word, call.place))
     if not urls or any(not word.literal or any(c in word.text for c in "{}[]") for word in urls):
         raise Unproved("inner.unknown", f"{entry.name} with an address that is not known in full", "write the address out")
-    if entry.name == "wget" and not any(word.text == "-" for name, _, word in parsed.values if name in ("-O", "--output-document")):
+    if entry.name == "wget" and not any(
+        word.text == "-" for name, _, word in parsed.values if name in ("-O", "--output-document")
+    ):
         raise Unproved("command.download", "wget writes what it fetches into a file")
     for word in urls:
         address = word.text if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", word.text) and "://" in word.text else f"http://{word.text}"
@@ -261,7 +267,9 @@ def _printenv(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
     from .shell_commands import Outcome
 
     if not words or any(not word.literal or word.text not in call.place.table.names for word in words):
-        raise Unproved("command.environment", "prints variables that may hold secrets", "name one harmless variable, such as PATH")
+        raise Unproved(
+            "command.environment", "prints variables that may hold secrets", "name one harmless variable, such as PATH"
+        )
     return Outcome([_low("printenv prints harmless variables")])
 
 

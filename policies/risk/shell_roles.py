@@ -4,7 +4,7 @@
     path    a file whose content is shown                search  the same, through a filter that people point at whole folders
     write   a file or folder that is made or changed     rev     a revision, `revision:path`, or a path inside the repository
     sed awk jq gitformat                                 program text, judged by its own small list
-    sub     a list of words such as `auto|always|never`  exact words
+    =a|b    exactly one of these words                   NAME    a form of text from the table (`shapes`)
 
 Paths go to the one evaluator of paths for every folder the command may run in. A wildcard stands for every name that it can match: those
 that the surroundings list, or, where nothing can be listed, the names that secrets usually have.
@@ -24,7 +24,29 @@ from .shell_values import HOLES, NUMBER, PATHS, TOKEN, UNKNOWN, WILD, Unproved, 
 from .surroundings import Surroundings
 
 _MAX_MATCHES = 200
+_MAX_PATHS = 400
+_MAX_LISTINGS = 64
 _PROGRAMS = {"sed": programs.why_not_sed, "awk": programs.why_not_awk, "jq": programs.why_not_jq}
+ROLES = frozenset(
+    [
+        "text",
+        "number",
+        "pattern",
+        "path",
+        "search",
+        "meta",
+        "write",
+        "rev",
+        "sed",
+        "awk",
+        "jq",
+        "gitformat",
+        "sql",
+        "url",
+        "header",
+        "method",
+    ]
+)
 _FREE = frozenset({"text", "number", "pattern"})
 
 
@@ -46,10 +68,15 @@ def judge(role: str, word: Word, place: Place) -> list[Reason]:
     """
     if role in _FREE:
         return []
-    if "|" in role:
-        if word.literal and word.text in role.split("|"):
+    if "|" in role or role.startswith("="):
+        if word.literal and word.text in role.lstrip("=").split("|"):
             return []
         raise Unproved("argument.value", f"{word.shown()} is not one of {role.replace('|', ', ')}")
+    shape = place.table.shapes.get(role)
+    if shape is not None:
+        if word.literal and shape.fullmatch(word.text):
+            return []
+        raise Unproved("argument.shape", f"{word.shown()} is not a {role} that is known to be harmless")
     if role in _PROGRAMS:
         return _program(role, word)
     if role == "gitformat":
@@ -69,6 +96,8 @@ def judge_path(role: str, path: str, place: Place) -> list[Reason]:
     for cwd in place.cwds:
         key = (role, path, cwd)
         if key not in place.seen:
+            if len(place.seen) >= _MAX_PATHS:
+                raise Unproved("paths", f"names more than {_MAX_PATHS} paths", "split it into smaller steps")
             place.seen[key] = tuple(_one_path(role, path, cwd, place.around))
         found.extend(place.seen[key])
     return list(dict.fromkeys(found))
@@ -97,7 +126,9 @@ def _one_path(role: str, path: str, cwd: str, around: Surroundings) -> Iterable[
 def _program(role: str, word: Word) -> list[Reason]:
     text = word.text.replace(NUMBER, "1")
     if word.many or any(c in HOLES or c in WILD for c in text):
-        raise Unproved("program.unknown", f"the {role} program is only known while it runs", "write the program out in single quotes")
+        raise Unproved(
+            "program.unknown", f"the {role} program is only known while it runs", "write the program out in single quotes"
+        )
     why = _PROGRAMS[role](text)
     if why:
         raise Unproved(f"program.{role}", f"the {role} program {why}")
@@ -110,7 +141,7 @@ def _rev(word: Word, place: Place) -> list[Reason]:
         return _path("path", word, place)
     if text.startswith((":!", ":^", ":(exclude)")):
         return []
-    if text.startswith(":(") or text.startswith("^{/"):
+    if text.startswith((":(", "^{/")):
         raise Unproved("argument.revision", f"{text} uses path magic that is not understood")
     head, colon, tail = text.lstrip("^").partition(":")
     found: list[Reason] = []
@@ -126,13 +157,21 @@ def _path(role: str, word: Word, place: Place) -> list[Reason]:
     text = word.text.replace(NUMBER, "1")
     if text == "-" and role != "write":
         return []
+    if text.startswith(("+", "@")) and role != "meta":
+        raise Unproved("argument.plus", f"{word.shown()} is more than a file name to some tools", "write ./ in front")
     if word.wild:
         return _glob(role, word, place)
     if text == PATHS and word.source is not None and role != "write":
         pattern = word.source.pattern
-        if role in ("meta", "search") or (pattern is not None and not any(_unlisted(p, "path", place) for p in pattern.split("\n"))):
+        if role in ("meta", "search") or (
+            pattern is not None and not any(_unlisted(p, "path", place) for p in pattern.split("\n"))
+        ):
             return []
-        raise Unproved("path.listed", "shows the content of files that another command names", "name the files, or filter them by a name pattern")
+        raise Unproved(
+            "path.listed",
+            "shows the content of files that another command names",
+            "name the files, or filter them by a name pattern",
+        )
     if any(c in HOLES for c in text):
         if role == "meta" and text in (TOKEN, UNKNOWN) and word.source is not None:
             return []
@@ -170,6 +209,7 @@ def _matches(word: Word, place: Place) -> list[str] | None:
     if not pattern or any(c in HOLES for c in word.text):
         return None
     found: list[str] = []
+    asked = 0
     for cwd in place.cwds:
         names = [""] if not pattern.startswith("/") else ["/"]
         for part in [p for p in pattern.split("/") if p]:
@@ -178,12 +218,17 @@ def _matches(word: Word, place: Place) -> list[str] | None:
                 if not any(c in part for c in "*?["):
                     grown.append(posixpath.join(name, part))
                     continue
+                asked += 1
+                if asked > _MAX_LISTINGS:
+                    return None
                 listed = place.around.listing(posixpath.normpath(posixpath.join(cwd, name)))
                 if listed is None:
                     if len(names) == 1:
                         return None
                     continue
-                grown.extend(posixpath.join(name, n) for n in listed if fnmatch.fnmatchcase(n, part) and (part[0] == "." or n[:1] != "."))
+                grown.extend(
+                    posixpath.join(name, n) for n in listed if fnmatch.fnmatchcase(n, part) and (part[0] == "." or n[:1] != ".")
+                )
                 if len(grown) > _MAX_MATCHES:
                     return None
             names = grown
@@ -208,7 +253,11 @@ def _unlisted(pattern: str, role: str, place: Place) -> list[Reason]:
         if dot and ending in place.table.common_endings and (stem.strip("*?") == "" or not _sample_hit(part, place)):
             continue
         if part.startswith(".") or _sample_hit(part, place):
-            raise Unproved("path.glob-secret", f"{pattern} could match a file that holds secrets", "name the files, or a kind of file such as *.py")
+            raise Unproved(
+                "path.glob-secret",
+                f"{pattern} could match a file that holds secrets",
+                "name the files, or a kind of file such as *.py",
+            )
     return []
 
 

@@ -16,7 +16,7 @@ import hashlib
 import importlib.resources
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,32 @@ from ...schemas.risk import Level
 from .surroundings import Surroundings
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_FIELDS = frozenset("flags args subs forms style any_of wild default output level run use with_help note match no_match".split())
+_FIELDS = frozenset(
+    [
+        "flags",
+        "args",
+        "subs",
+        "forms",
+        "style",
+        "any_of",
+        "wild",
+        "default",
+        "output",
+        "level",
+        "run",
+        "use",
+        "with_help",
+        "note",
+        "match",
+        "no_match",
+    ]
+)
+
+_BEFORE_HEAD = (
+    r"^(?:(?:\S*/)?(?:sudo|doas|nohup|time|nice|timeout|env|command|builtin|exec|xargs|busybox|stdbuf|setsid)"
+    r"\s+(?:-\S+\s+|\d\S*\s+|\w+=\S*\s+)*)*(?:\S*/)?"
+)
+"""What may stand before the head that a rule names: wrappers with their flags, and a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,7 @@ class Table:
     secret_samples: tuple[str, ...]
     common_endings: frozenset[str]
     dangers: tuple[Danger, ...]
+    shapes: Mapping[str, re.Pattern[str]]
     digest: str
 
 
@@ -99,8 +125,8 @@ def _compiled(overlay: str) -> Table:
     commands: dict[str, Any] = dict(raw["commands"])
     if overlay:
         digest = hashlib.sha256((digest + overlay).encode()).hexdigest()
-        for names, spec in json.loads(overlay).items():
-            commands.update(dict.fromkeys(str(names).split(), spec))
+        for names, spec in _added(json.loads(overlay)):
+            commands.update(dict.fromkeys(names.split(), spec))
     groups: Mapping[str, str] = raw["groups"]
     return Table(
         commands={name: entry_of(name, spec or {}, groups) for name, spec in commands.items()},
@@ -110,13 +136,22 @@ def _compiled(overlay: str) -> Table:
         secret_samples=tuple(str(raw["secret_samples"]).split()),
         common_endings=frozenset(str(raw["common_endings"]).split()),
         dangers=tuple(_danger(rule) for rule in raw["dangers"]),
+        shapes={role: re.compile(shape) for role, shape in raw["shapes"].items()},
         digest=f"shell:{version}:{digest[:16]}",
     )
 
 
+def _added(extra: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The user's entries: a mapping as in the shipped files, or a list whose items name their `command`."""
+    if isinstance(extra, Mapping):
+        yield from ((str(names), spec) for names, spec in extra.items())
+    else:
+        yield from ((str(item["command"]), {k: v for k, v in item.items() if k != "command"}) for item in extra)
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> tuple[dict[str, Any], str, int]:
-    merged: dict[str, Any] = {"commands": {}, "groups": {}, "probes": {}, "dangers": []}
+    merged: dict[str, Any] = {"commands": {}, "groups": {}, "probes": {}, "shapes": {}, "dangers": []}
     digest, version = hashlib.sha256(), 0
     folder = importlib.resources.files(__package__ or "policies.risk").joinpath("tables", "shell")
     for part in sorted((p for p in folder.iterdir() if p.name.endswith(".yaml")), key=lambda p: p.name):
@@ -148,7 +183,7 @@ def entry_of(name: str, spec: Mapping[str, Any], groups: Mapping[str, str]) -> E
     """
     unknown = set(spec) - _FIELDS
     if unknown:
-        raise ValueError(f"{name}: unknown key {sorted(unknown)[0]!r} in the table of commands")
+        raise ValueError(f"{name}: unknown key {min(unknown)!r} in the table of commands")
     texts = [str(spec.get("flags", "")), *(groups[group] for group in str(spec.get("use", "")).split())]
     style = str(spec.get("style", "gnu"))
     flags: dict[str, Flag] = {}
@@ -159,7 +194,11 @@ def entry_of(name: str, spec: Mapping[str, Any], groups: Mapping[str, str]) -> E
         flags.setdefault("--help", Flag())
         flags.setdefault("--version", Flag())
     args, rest = _positionals(name, str(spec.get("args", "")))
-    base = {key: value for key, value in spec.items() if key in ("style", "wild", "output", "level", "default", "run", "use", "flags", "args")}
+    base = {
+        key: value
+        for key, value in spec.items()
+        if key in ("style", "wild", "output", "level", "default", "run", "use", "flags", "args")
+    }
     subs: dict[str, Entry] = {}
     for names, sub in (spec.get("subs") or {}).items():
         for sub_name in str(names).split():
@@ -186,6 +225,8 @@ def _positionals(name: str, text: str) -> tuple[tuple[str, ...], str]:
 
 def _danger(rule: Mapping[str, Any]) -> Danger:
     words, raw = rule.get("words"), rule.get("raw")
+    if rule.get("head"):
+        words = f"{_BEFORE_HEAD}(?:{rule['head']}){'|' + str(words) if words else ''}"
     return Danger(
         rule=f"shell.danger.{rule['rule']}", level=Level(str(rule.get("level", "CRITICAL"))), text=str(rule["text"]),
         words=re.compile(str(words)) if words else None, raw=re.compile(str(raw)) if raw else None,

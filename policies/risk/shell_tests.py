@@ -17,7 +17,9 @@ from .shell_values import NUMBER, Output, Unproved, Word
 if TYPE_CHECKING:
     from .shell_commands import Call, Outcome
 
-_FILE_TESTS = frozenset("-e -f -d -r -w -x -s -L -h -b -c -p -S -g -u -k -O -G -N -a".split())
+_FILE_TESTS = frozenset(
+    ["-e", "-f", "-d", "-r", "-w", "-x", "-s", "-L", "-h", "-b", "-c", "-p", "-S", "-g", "-u", "-k", "-O", "-G", "-N", "-a"]
+)
 _TEXT_TESTS = frozenset({"-z", "-n", "-t"})
 _TEXT_COMPARISONS = frozenset({"=", "==", "!=", "<", ">", "=~"})
 _NUMBER_COMPARISONS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
@@ -65,7 +67,7 @@ def condition(words: Sequence[Word], call: Call, *, arithmetic: bool) -> list[Re
             at += 2
         elif text in _JOINERS:
             at += 1
-        elif text.startswith("-") or words[at].may_be_flag and len(words) > 1:
+        elif text.startswith("-") or (words[at].may_be_flag and len(words) > 1):
             raise Unproved("test.operator", f"a condition uses {words[at].shown()}, which is not on the list")
         else:
             at += 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...schemas.risk import Level, Reason
+
 STAR, QUEST, CLASS = "\ue000", "\ue001", "\ue002"
 NUMBER, TOKEN, PATHS, UNKNOWN = "\ue003", "\ue004", "\ue005", "\ue006"
 WILD = frozenset({STAR, QUEST, CLASS})
@@ -33,7 +35,7 @@ NOTHING = Output("none")
 TEXT = Output("text")
 
 
-class Unproved(Exception):  # noqa: N818 - control flow inside the judge, never seen outside; not one of the product's errors
+class Unproved(Exception):
     """Something that is not on the list of what is understood."""
 
     def __init__(self, rule: str, text: str, lower: str = "") -> None:
@@ -41,6 +43,10 @@ class Unproved(Exception):  # noqa: N818 - control flow inside the judge, never 
         self.rule = f"shell.{rule}"
         self.text = text
         self.lower = lower
+
+    def finding(self) -> Reason:
+        """Return it as a finding: HIGH, because nothing was proved."""
+        return Reason(rule=self.rule, level=Level.HIGH, text=self.text, lower=self.lower)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ class Reader:
         return (tuple(itertools.chain.from_iterable(choice)) for choice in itertools.product(*slots))
 
     def _lex(self, at: int, end: int, split: bool) -> list[list[tuple[_Piece, ...]]]:
-        src, slots, begin = self._source, [], at
+        src, begin = self._source, at
+        slots: list[list[tuple[_Piece, ...]]] = []
         slots_append = slots.append
         while at < end:
             char = src[at]

@@ -19,7 +19,9 @@ MOST_CHARACTERS_IN_A_NAME = 255
 _VARIABLE = re.compile(r"\$[({]|(?:^|/)\$[A-Z_][A-Z0-9_]*(?:/|$)|%[A-Za-z_()0-9]+%")
 _ENCODED = re.compile(r"%(?:[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|.*::")
-_ROUTE = re.compile(r"[(.)]*\[{1,2}(?:\.\.\.)?\w[\w-]+\]{1,2}[\w.-]*")  # a route parameter of a web framework: [id].tsx, [...slug]
+_ROUTE = re.compile(
+    r"[(.)]*\[{1,2}(?:\.\.\.)?\w[\w-]+\]{1,2}[\w.-]*"
+)  # a route parameter of a web framework: [id].tsx, [...slug]
 _CHOICE = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _ODD = frozenset(';|<>`"')
@@ -80,4 +82,6 @@ def _signs(path: str) -> Iterator[Reason]:
 
 
 def _odd(rule: str, text: str) -> Reason:
-    return Reason(rule=rule, level=Level.HIGH, text=text, lower="spell the path plainly: letters, digits, dots, dashes and slashes")
+    return Reason(
+        rule=rule, level=Level.HIGH, text=text, lower="spell the path plainly: letters, digits, dots, dashes and slashes"
+    )

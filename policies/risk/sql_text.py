@@ -114,7 +114,7 @@ def _gate(statement: str) -> Reason | None:
     if len(statement) > MOST_BYTES or len(statement.encode("utf-8", "surrogatepass")) > MOST_BYTES:
         return _no("sql.size", f"longer than {MOST_BYTES} bytes", "ask for less in one statement")
     for character in statement:
-        if character < " " and character not in "\t\r\n" or character == "\x7f":
+        if (character < " " and character not in "\t\r\n") or character == "\x7f":
             return _no("sql.control", "holds control characters")
         if character > "\x7f" and (
             unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
@@ -130,7 +130,9 @@ def _problem(kind: str, text: str, statement: str, at: int, dialect: str | None)
     if kind == "line":
         spaced = len(text) == 2 or text[2] in " \t\r"
         if not spaced and dialect not in _STANDARD_STRINGS and not _WORDS_ONLY.fullmatch(text.rstrip("\r")):
-            return _no("sql.comment", "a comment that begins without a blank is program text in MySQL", "write `-- ` with a blank")
+            return _no(
+                "sql.comment", "a comment that begins without a blank is program text in MySQL", "write `-- ` with a blank"
+            )
     elif kind == "block":
         if text[2] in "!+" or text[2:4].lower() == "m!":
             return _no("sql.comment.runs", "a comment that the server executes or takes orders from")
@@ -157,9 +159,8 @@ def _sign_problem(text: str, statement: str, at: int, dialect: str | None) -> Re
         return _no("sql.letter", "a sign that dialects or templates read differently")
     if text == ":=":
         return _no("sql.assigns", "assigns to a variable")
-    if text[0] == "#" and dialect not in _HASH_IS_SIGN:
-        if statement[at:].partition("\n")[2].strip():
-            return _no("sql.comment", "`#` begins a comment in some dialects, and other lines follow it")
+    if text[0] == "#" and dialect not in _HASH_IS_SIGN and statement[at:].partition("\n")[2].strip():
+        return _no("sql.comment", "`#` begins a comment in some dialects, and other lines follow it")
     if text[0] in "0123456789":
         return _no("sql.letter", "a number that runs into a word")
     return None

@@ -19,16 +19,151 @@ from sqlglot.errors import SqlglotError
 from ...schemas.risk import Level, Reason
 
 _NODES = frozenset(
-    """Add Alias Aliases All And Any AtIndex AtTimeZone Between BitString BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift
-    BitwiseXor Boolean Bracket ByteString CTE CharacterSet Column ColumnDef Connect Cube DPipe DataType DataTypeParam Distance Distinct Div
-    Dot EQ Escape Except ExtendsLeft ExtendsRight Fetch Filter ForIn From GT GTE Glob Group GroupingSets Having HavingMax HexString ILike
-    Identifier IgnoreNulls In IntDiv Intersect Interval IntervalSpan Introducer Is JSON JSONColumnDef JSONExtractQuote JSONKeyValue JSONPath
-    JSONPathFilter JSONPathKey JSONPathPart JSONPathRecursive JSONPathRoot JSONPathScript JSONPathSelector JSONPathSlice JSONPathSubscript
-    JSONPathUnion JSONPathWildcard JSONSchema JSONValue Join Kwarg LT LTE Lambda Lateral Like Limit LimitOptions Literal Match Mod Mul NEQ
-    National Neg NestedJSONSelect Not Null NullSafeEQ NullSafeNEQ Offset OnCondition OpenJSONColumnDef Operator Or Order Ordered
-    OverflowTruncateBehavior Overlaps Paren Parameter Pivot PivotAlias PivotAny Placeholder Prior PseudoType Pseudocolumn Qualify RawString
-    RespectNulls Rollup Select SessionParameter SimilarTo Slice Sort Star Sub Subquery Table TableAlias TableColumn TableSample Tuple Union
-    UnicodeString UnpivotColumns Values Var Where Window WindowSpec With WithinGroup""".split()
+    [
+        "Add",
+        "Alias",
+        "Aliases",
+        "All",
+        "And",
+        "Any",
+        "AtIndex",
+        "AtTimeZone",
+        "Between",
+        "BitString",
+        "BitwiseAnd",
+        "BitwiseLeftShift",
+        "BitwiseNot",
+        "BitwiseOr",
+        "BitwiseRightShift",
+        "BitwiseXor",
+        "Boolean",
+        "Bracket",
+        "ByteString",
+        "CTE",
+        "CharacterSet",
+        "Column",
+        "ColumnDef",
+        "Connect",
+        "Cube",
+        "DPipe",
+        "DataType",
+        "DataTypeParam",
+        "Distance",
+        "Distinct",
+        "Div",
+        "Dot",
+        "EQ",
+        "Escape",
+        "Except",
+        "ExtendsLeft",
+        "ExtendsRight",
+        "Fetch",
+        "Filter",
+        "ForIn",
+        "From",
+        "GT",
+        "GTE",
+        "Glob",
+        "Group",
+        "GroupingSets",
+        "Having",
+        "HavingMax",
+        "HexString",
+        "ILike",
+        "Identifier",
+        "IgnoreNulls",
+        "In",
+        "IntDiv",
+        "Intersect",
+        "Interval",
+        "IntervalSpan",
+        "Introducer",
+        "Is",
+        "JSON",
+        "JSONColumnDef",
+        "JSONExtractQuote",
+        "JSONKeyValue",
+        "JSONPath",
+        "JSONPathFilter",
+        "JSONPathKey",
+        "JSONPathPart",
+        "JSONPathRecursive",
+        "JSONPathRoot",
+        "JSONPathScript",
+        "JSONPathSelector",
+        "JSONPathSlice",
+        "JSONPathSubscript",
+        "JSONPathUnion",
+        "JSONPathWildcard",
+        "JSONSchema",
+        "JSONValue",
+        "Join",
+        "Kwarg",
+        "LT",
+        "LTE",
+        "Lambda",
+        "Lateral",
+        "Like",
+        "Limit",
+        "LimitOptions",
+        "Literal",
+        "Match",
+        "Mod",
+        "Mul",
+        "NEQ",
+        "National",
+        "Neg",
+        "NestedJSONSelect",
+        "Not",
+        "Null",
+        "NullSafeEQ",
+        "NullSafeNEQ",
+        "Offset",
+        "OnCondition",
+        "OpenJSONColumnDef",
+        "Operator",
+        "Or",
+        "Order",
+        "Ordered",
+        "OverflowTruncateBehavior",
+        "Overlaps",
+        "Paren",
+        "Parameter",
+        "Pivot",
+        "PivotAlias",
+        "PivotAny",
+        "Placeholder",
+        "Prior",
+        "PseudoType",
+        "Pseudocolumn",
+        "Qualify",
+        "RawString",
+        "RespectNulls",
+        "Rollup",
+        "Select",
+        "SessionParameter",
+        "SimilarTo",
+        "Slice",
+        "Sort",
+        "Star",
+        "Sub",
+        "Subquery",
+        "Table",
+        "TableAlias",
+        "TableColumn",
+        "TableSample",
+        "Tuple",
+        "Union",
+        "UnicodeString",
+        "UnpivotColumns",
+        "Values",
+        "Var",
+        "Where",
+        "Window",
+        "WindowSpec",
+        "With",
+        "WithinGroup",
+    ]
 )
 _NEVER = (exp.NextValueFor,)
 _ROOTS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
@@ -36,13 +171,17 @@ _PLAIN_TABLE = re.compile(r"[^\W\d][\w $#-]*|#{1,2}\w+")
 _FILE_NAME = re.compile(r"\.(?:csv|tsv|parquet|json|jsonl|ndjson|txt|xlsx?|arrow|orc|avro|db|sqlite3?|gz|zst)$", re.IGNORECASE)
 _MOST_STEPS = 1_000_000
 
-logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # it warns about syntax that it takes for a command; our answer says it
+logging.getLogger("sqlglot").addHandler(
+    logging.NullHandler()
+)  # it warns about syntax that it takes for a command; our answer says it
 
 
 def parse(statement: str, dialect: str) -> exp.Expr | Reason | None:
     """Return the one tree of a statement, `None` when the dialect cannot read it, or a reason when it reads several."""
     try:
-        trees = [tree for tree in sqlglot.parse(statement, read=dialect) if tree is not None and not isinstance(tree, exp.Semicolon)]
+        trees = [
+            tree for tree in sqlglot.parse(statement, read=dialect) if tree is not None and not isinstance(tree, exp.Semicolon)
+        ]
     except SqlglotError:
         return None
     if len(trees) != 1:
@@ -64,7 +203,12 @@ def judge_tree(tree: exp.Expr) -> Iterator[Reason]:
             yield from _table(node)
         elif isinstance(node, exp.CTE):
             yield from _recursion(node)
-        elif isinstance(node, exp.Join) and not node.args.get("on") and not node.args.get("using") and isinstance(node.this, exp.Table):
+        elif (
+            isinstance(node, exp.Join)
+            and not node.args.get("on")
+            and not node.args.get("using")
+            and isinstance(node.this, exp.Table)
+        ):
             joined[node.this.name.lower()] += 1
     if joined and max(joined.values()) >= 2 and sum(joined.values()) >= 2 and not any(tree.find_all(exp.Where)):
         yield _no("sql.cross_join", "joins a table with itself again and again without a condition", "join on a condition")

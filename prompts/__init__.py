@@ -1,0 +1,1 @@
+"""Texts that assent hands out: prompts for models and templates for people."""

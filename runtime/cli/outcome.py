@@ -1,0 +1,85 @@
+"""How a run stands when a command ends: what was measured, what is left, what waits, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ...schemas.approval import Question, Request
+from ...schemas.results import Outcome, Results
+from ...schemas.run import RunStatus
+from .command import FAILED, SUCCEEDED, WAITING
+from .lines import columns, moment, money, one_line, span, status, styled
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_MET = {True: ("yes", "green"), False: ("no", "red"), None: ("not known", "yellow")}
+
+
+def exit_code(state: RunStatus, results: Results | None) -> int:
+    """Return 0 for what succeeded, 3 for what waits for a person, 1 for everything else."""
+    if state.is_waiting:
+        return WAITING
+    if state is RunStatus.COMPLETED and (results is None or results.success is not False):
+        return SUCCEEDED
+    return FAILED
+
+
+def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Text]:
+    """Yield the measured metrics, what is left behind and why, and the final line."""
+    if results.outcomes:
+        yield styled()
+        head: list[str | tuple[str, str]] = [("before", "bold"), ("after", "bold"), ("improvement", "bold"), ("met", "bold"), ("criterion", "bold")]
+        yield from columns([head, *(_row(outcome, known) for outcome in results.outcomes)], last=160)
+    for left in results.not_undone:
+        yield styled(("not taken back: ", "bold red"), one_line(left, 300, known=known))
+    if results.root_cause is not None:
+        yield styled(("why: ", "bold"), one_line(results.root_cause.finding, 300, known=known))
+        for evidence in results.root_cause.evidence[:8]:
+            yield styled("  • ", one_line(evidence, 300, known=known))
+    for follow in results.follow_ups[:8]:
+        yield styled(("to do: ", "dim"), one_line(follow.action, 300, known=known))
+    costs = results.costs
+    estimated = [f"estimated {span(costs.estimated_time_s)}"] if costs.estimated_time_s is not None else []
+    estimated += [f"estimated {money(costs.estimated_usd)}"] if costs.estimated_usd is not None else []
+    yield styled()
+    yield styled((f"took {span(costs.actual_time_s)}, cost {money(costs.actual_usd)}{', ' + ', '.join(estimated) if estimated else ''}", "dim"))
+    done = sum(step.status == "done" and not step.undone for step in results.steps)
+    verdict = {True: "success", False: "not successful", None: "success unknown: not everything was measured"}[results.success]
+    word, style = status(results.status)
+    yield styled((word, style), f": {done} of {len(results.steps)} steps done, {verdict}  ", (results.run_id, "dim"))
+
+
+def _row(outcome: Outcome, known: Sequence[str]) -> list[str | tuple[str, str]]:
+    note = f"  ({outcome.note})" if outcome.note else ""
+    return [
+        _value(outcome.before, outcome.unit, known), _value(outcome.after, outcome.unit, known), one_line(outcome.improvement or "–", 20),
+        _MET[outcome.met], one_line(outcome.criterion + note, 160, known=known),
+    ]  # fmt: skip
+
+
+def _value(value: float | str | None, unit: str, known: Sequence[str]) -> str:
+    if value is None:
+        return "–"
+    return one_line(f"{value:g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip(), 40, known=known)
+
+
+def waits(requests: Sequence[Request]) -> Iterator[Text]:
+    """Yield what waits for a person, and the commands that answer it."""
+    for request in requests:
+        if not request.is_open:
+            continue
+        need = request.need
+        if request.kind is Question.IN_DOUBT:
+            yield styled(("waiting", "yellow"), f": nobody knows whether step {one_line(request.subject.get('step', '?'))} happened  ", (request.id, "bold"))
+            yield styled(f"  look, then:  assent settle {request.id} happened | did-not-happen | abandon")
+            continue
+        given = f", {len(request.approvals)} of {need.approvals} given" if need.approvals > 1 else ""
+        yield styled(("waiting", "yellow"), f" for approval by {one_line(' or '.join(need.roles))}{given}  ", (request.id, "bold"))
+        yield styled(f"  look:     assent show {request.id}")
+        reason = ' --reason "…"' if need.reason_required else ""
+        yield styled(f"  approve:  assent approve {request.id}{reason}")
+        yield styled(f"  reject:   assent reject {request.id}{reason}")
+        if request.decide_by is not None:
+            yield styled((f"  until {moment(request.decide_by)}", "dim"))

@@ -1,0 +1,134 @@
+"""What a run does while it does it: one line for each call that ended, with its sign and its time.
+
+Rules: told by the ledger after it committed, so no line runs ahead of the truth; what a step does is said by its tool, not by its author.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from ...schemas.dispatch import Receipt
+from ...schemas.event import Event
+from ...schemas.plan import Call, Plan
+from .lines import console, one_line, span, styled
+from .steps import headline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.text import Text
+
+    from ..runtime import Runtime
+
+SIGNS = {"done": ("✓", "green"), "failed": ("✗", "red"), "not_started": ("○", "yellow"), "in_doubt": ("?", "bold yellow"), "abandoned": ("✗", "red")}
+_CLEAR = "\r\x1b[2K"
+
+
+class Progress:
+    """Shows the progress of one run while the block lasts. Its `run_id` is known as soon as the run is recorded."""
+
+    def __init__(self, runtime: Runtime, *, run_id: str = "", ask: str = "", quiet: bool = False) -> None:
+        """Args:
+        ask: digest of what a run that begins now is asked for; tells it from those of other processes.
+        quiet: only find out the run's id.
+        """
+        self.run_id = run_id
+        self._runtime = runtime
+        self._ask = ask
+        self._quiet = quiet
+        self._known = tuple(runtime.settings.environment.values())
+        self._plan: Plan | None = None
+        self._screen = console()
+        self._running = False
+        self._since = runtime.anchor().entries
+        self._end: Callable[[], None] | None = None
+
+    def __enter__(self) -> Self:
+        self._end = self._runtime.ledger.listen(self._take)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._end is not None:
+            self._end()
+        self._clear()
+
+    def find(self) -> str:
+        """Return the id of the run that was begun here, as far as the ledger knows one; empty otherwise."""
+        if not self.run_id:
+            for event in self._runtime.ledger.events(after=self._since):
+                self._notice(event)
+        return self.run_id
+
+    def _notice(self, event: Event) -> None:
+        if not self.run_id and event.type == "run.started" and event.data.get("ask") == self._ask:
+            self.run_id = event.run_id
+
+    def _take(self, event: Event) -> None:
+        self._notice(event)
+        if self._quiet or not self.run_id or event.run_id != self.run_id:
+            return
+        if event.type == "step.dispatched":
+            self._began(event.data)
+        elif event.type.startswith("step.") and "state" in event.data:
+            self._ended(event.data)
+        elif event.type == "step.refused":
+            self._print(styled(("○ ", "yellow"), f"{self._name(event.data)} not started: {one_line(', '.join(event.data.get('rules', [])))}"))
+
+    def _began(self, data: dict[str, Any]) -> None:
+        if self._screen.is_terminal and not self._screen.is_dumb_terminal:
+            # Without line feed; the line that tells the end takes its place.
+            self._clear()
+            self._screen.print(styled(("… ", "dim"), one_line(self._said(data), max(20, self._screen.width - 6))), end="", soft_wrap=True)
+            self._running = True
+
+    def _ended(self, data: dict[str, Any]) -> None:
+        state = str(data["state"])
+        sign, style = SIGNS.get(state, ("·", ""))
+        if data["direction"] == "undo" and state == "done":
+            sign = "↶"
+        took = span(int(data.get("ms", 0)) / 1000)
+        said = "" if state == "done" else f" {state.replace('_', ' ')}"
+        self._print(styled((f"{sign} ", style), one_line(self._said(data), 160), (f"{said} ({took})", style if said else "dim")))
+        receipt = self._receipt(data) if state != "done" else None
+        if receipt is not None and receipt.summary:
+            self._print(styled("    ", one_line(receipt.summary, 300, known=self._known)))
+
+    def _said(self, data: dict[str, Any]) -> str:
+        call = self._call(data)
+        if call is None:
+            return self._name(data)
+        return f"{self._name(data)} {one_line(headline(call, self._runtime.tools, self._runtime.place(self.run_id)), 140, known=self._known)}"
+
+    def _name(self, data: dict[str, Any]) -> str:
+        plan, number = self._of(data), int(data.get("step", 0))
+        if data.get("direction") in ("before", "after"):
+            return f"measure {number}/{len(plan.measures) if plan else '?'} {data['direction']}"
+        return f"{'undo of ' if data.get('direction') == 'undo' else ''}step {number}/{len(plan.steps) if plan else '?'}"
+
+    def _call(self, data: dict[str, Any]) -> Call | None:
+        plan, number = self._of(data), int(data.get("step", 0))
+        items: Any = () if plan is None else plan.measures if data["direction"] in ("before", "after") else plan.steps
+        if not 1 <= number <= len(items):
+            return None
+        item = items[number - 1]
+        call: Call = item.undo if data["direction"] == "undo" and item.undo is not None else item.call
+        return call
+
+    def _of(self, data: dict[str, Any]) -> Plan | None:
+        if self._plan is None or ("digest" in data and self._plan.digest != data["digest"]):
+            self._plan = self._runtime.ledger.plan(self.run_id)
+        return self._plan
+
+    def _receipt(self, data: dict[str, Any]) -> Receipt | None:
+        found = next((d for d in self._runtime.ledger.dispatches(self.run_id) if d.key == data.get("key")), None)
+        return found.receipt if found is not None else None
+
+    def _print(self, text: Text) -> None:
+        self._clear()
+        self._screen.print(text, soft_wrap=True)
+
+    def _clear(self) -> None:
+        if self._running:
+            self._running = False
+            self._screen.file.write(_CLEAR)
+            self._screen.file.flush()

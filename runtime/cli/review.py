@@ -1,0 +1,161 @@
+"""The conversation with a person at a terminal: show, ask, do what they say, until the run is over or they leave.
+
+Rules: what is answered is the request that was shown, which names the plan's digest; an edit is shown as a difference with its new risk before
+it counts; leaving (Ctrl-D) changes nothing, and the request waits. Source: the approval console of the plan/approve/execute guide.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from ...policies.approvals import may_decide
+from ...schemas.approval import Question, Request, Verdict
+from ...schemas.errors import AssentError, NotAllowed
+from ...schemas.plan import Plan
+from ...schemas.risk import Risk
+from .change import Change, changes, difference_of, risk_changes
+from .detail import details
+from .lines import block, clean, console, level, one_line, styled
+from .panel import Review, footer, panel
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
+
+    from ..run import Run
+    from ..runtime import Runtime
+
+_PLAN_KEYS = {"a": Verdict.APPROVE, "r": Verdict.REJECT, "m": Verdict.EDIT}
+_DOUBT_KEYS = {"h": Verdict.HAPPENED, "n": Verdict.DID_NOT_HAPPEN, "g": Verdict.ABANDON}
+_WORDS = {
+    Verdict.APPROVE: "[A]pprove", Verdict.REJECT: "[R]eject", Verdict.EDIT: "[M]odify", Verdict.HAPPENED: "it [H]appened",
+    Verdict.DID_NOT_HAPPEN: "it did [N]ot happen", Verdict.ABANDON: "[G]ive it up",
+}  # fmt: skip
+
+
+def converse(runtime: Runtime, run: Run) -> Run:
+    """Ask about whatever of a run waits for a person, until nothing does, or they leave, or somebody else has to speak."""
+    while run.status.is_waiting:
+        request = next((one for one in run.requests if one.is_open), None)
+        if request is None:
+            return run.resume()
+        if any(decision.actor.id == runtime.actor.id for decision in request.approvals):
+            return run
+        answered = _asked(runtime, request)
+        if answered is None:
+            return run
+        run = answered
+    return run
+
+
+def _asked(runtime: Runtime, request: Request) -> Run | None:
+    """Show one request and do what the person says. `None`: they leave it."""
+    screen = console()
+    review = Review.of(runtime, request)
+    screen.print(panel(review))
+    keys = {key: verdict for key, verdict in {**_PLAN_KEYS, **_DOUBT_KEYS}.items() if verdict in request.options}
+    barred = _barred(runtime, request)
+    if barred:
+        screen.print(styled(("You cannot answer this: ", "bold"), one_line(barred)))
+        return None
+    while True:
+        screen.print(footer(review))
+        said = ask("  ".join([*(_WORDS[verdict] for verdict in keys.values()), "[?]Details", "(Ctrl-D: later)"]) + " ")
+        if said is None:
+            return None
+        key = said.strip().lower()[:1]
+        if key == "?":
+            for line in details(review):
+                screen.print(line, soft_wrap=True)
+        elif key in keys:
+            try:
+                run = _done(runtime, review, keys[key])
+            except AssentError as error:
+                sys.stdout.write(f"error: {clean(error.message)}\nhint: {clean(error.hint)}\n")
+                if not runtime.ledger.request(request.id).is_open:
+                    return runtime.run(request.run_id)
+                continue
+            if run is not None:
+                return run
+
+
+def _barred(runtime: Runtime, request: Request) -> str:
+    """Say why nothing that this person answers would count; empty when something would."""
+    rulings = [may_decide(runtime.actor, verdict, request.need, runtime.policy, reason="given") for verdict in request.options]
+    return "" if any(ruling.is_allowed for ruling in rulings) else "; ".join(dict.fromkeys(reason for ruling in rulings for reason in ruling.reasons))
+
+
+def _done(runtime: Runtime, review: Review, verdict: Verdict) -> Run | None:
+    request = review.request
+    if verdict is Verdict.EDIT:
+        plan = modified(runtime, request, review.plan)
+        if plan is None:
+            return None
+        with Progress(runtime, run_id=request.run_id):
+            return runtime.decide(request.id, "edit", edit=plan)
+    reason = ""
+    if verdict is Verdict.REJECT or request.need.reason_required:
+        given = ask("Reason: " if request.need.reason_required else "Reason (may be empty): ")
+        if given is None:
+            return None
+        reason = given.strip()
+    with Progress(runtime, run_id=request.run_id):
+        return runtime.decide(request.id, verdict.value, reason=reason)
+
+
+def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
+    """Let the person edit a plan until it can be read and they want it. `None`: they drop the edit."""
+    from .editing import edit, read_back, written
+
+    if request.kind is not Question.PLAN or Verdict.EDIT not in request.options:
+        raise NotAllowed("this question cannot be answered by an edit", hint="the plan can be edited only before its first step ran")
+    screen = console()
+    text = written(plan, runtime.tools, title=f"Plan of {request.run_id}, version {request.version}")
+    while True:
+        text = edit(text)
+        try:
+            changed = read_back(text, plan, runtime.tools, file="plan.yaml")
+        except AssentError as error:
+            sys.stdout.write(f"error: {clean(error.message)}\nhint: {clean(error.hint)}\n")
+            said = ask("[E]dit again  [D]rop the edit ")
+        else:
+            found = changes(plan, changed)
+            if not found:
+                sys.stdout.write("Nothing was changed.\n")
+                return None
+            for line in shown_changes(found, runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole, tuple(runtime.settings.environment.values())):
+                screen.print(line, soft_wrap=True)
+            said = ask("[U]se this plan  [E]dit again  [D]rop the edit ")
+            if said is not None and said.strip().lower()[:1] == "u":
+                return changed
+        if said is None or said.strip().lower()[:1] == "d":
+            return None
+
+
+def shown_changes(found: list[Change], old: Risk, new: Risk, known: tuple[str, ...] = ()) -> Iterator[Text]:
+    """Yield what an edit changes, and what that does to the risk."""
+    yield styled(("WHAT CHANGES", "bold"))
+    for change in found:
+        yield styled(f"  {change.how}: ", (one_line(change.where, 120, known=known), "bold"))
+        for line in block("\n".join(difference_of(change)), most=20, known=known):
+            yield styled("    ", (line, "green" if line.startswith("+") else "red" if line.startswith("-") else "dim"))
+    came, gone = risk_changes(old, new)
+    yield styled(("RISK ", "bold"), level(old.level.value), " → ", level(new.level.value))
+    for finding in came:
+        yield styled("  new:  ", level(finding.level.value), f" {one_line(finding.text, 160, known=known)} ", (f"({one_line(finding.rule)})", "dim"))
+    for finding in gone:
+        yield styled(("  gone: ", "dim"), level(finding.level.value), f" {one_line(finding.text, 160, known=known)}")
+
+
+def ask(question: str) -> str | None:
+    """Ask on the terminal and return the line; `None` at the end of the input."""
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    said = sys.stdin.readline()
+    if not said:
+        sys.stdout.write("\n")
+        return None
+    return said
