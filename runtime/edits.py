@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ..schemas.errors import Complaint, InvalidDocument
 from ..schemas.plan import Plan
 from ..tools.toolbox import Toolbox
-from .intake import check, plan_from
+from .intake import check, read
 
 _STEP_FIELDS = ("description", "tool", "args", "risk", "reversible", "undo", "rollback_plan", "estimated_time_s", "cost_usd")
 
@@ -31,7 +31,7 @@ def edited(plan: Plan, edit: Any, tools: Toolbox, *, author: str) -> Plan:
         return changed
     if edit is None or (isinstance(edit, Mapping) and not edit):
         raise InvalidDocument([Complaint(where="edit", expected="the changed plan, or {'steps': {number: {field: value}}}", found="nothing")])
-    return plan_from(edit, tools, author=author)
+    return read(edit, tools, author=author).plan
 
 
 def _patched(plan: Plan, patches: Mapping[Any, Any]) -> Plan:

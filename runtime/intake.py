@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..policies.freeze import freeze
+from ..policies.lint import lint, lint_document
 from ..policies.read_document import document_from_mapping, read_document
+from ..schemas.document import Hint
 from ..schemas.errors import Complaint, InvalidDocument, InvalidPlan, ModelNeeded, NotFound
 from ..schemas.plan import Plan
 from ..schemas.problem import Problem
@@ -54,7 +57,18 @@ def take_in(request: Any) -> dict[str, Any]:
     return {"words": request.strip()}
 
 
-def plan_from(ask: Any, tools: Toolbox, *, author: str) -> Plan:
+@dataclass(frozen=True)
+class Reading:
+    """A request as a plan, with what the writing itself says besides."""
+
+    plan: Plan
+    hints: tuple[Hint, ...] = ()
+    """What would make the document better; see `policies/lint.py`."""
+    tier: int | None = None
+    """The tier that the document claims for its agent."""
+
+
+def read(ask: Any, tools: Toolbox, *, author: str = "") -> Reading:
     """Read a taken-in request as a plan whose every call a tool accepts.
 
     Raises:
@@ -66,7 +80,7 @@ def plan_from(ask: Any, tools: Toolbox, *, author: str) -> Plan:
     if "words" in ask:
         raise ModelNeeded(
             "plain language needs a model, and none is configured",
-            hint="set OPENAI_API_KEY and pass model=\"openai:…\" (`--model` on the command line, `model:` in config.yaml); "
+            hint='set OPENAI_API_KEY and pass model="openai:…" (`--model` on the command line, `model:` in config.yaml); '
             "or write the plan: `assent new plan.yaml`, then `assent run plan.yaml`",
         )
     if "plan" in ask:
@@ -74,12 +88,14 @@ def plan_from(ask: Any, tools: Toolbox, *, author: str) -> Plan:
             plan = Plan.model_validate(ask["plan"])
         except ValidationError as error:
             raise InvalidDocument([_complaint(one) for one in error.errors()]) from error
+        found = Reading(plan, hints=lint(plan.problem, plan))
     else:
-        file = str(ask.get("file", ""))
-        document = read_document(ask["text"], file=file) if "text" in ask else document_from_mapping(ask["document"])
+        document = read_document(ask["text"], file=str(ask.get("file", ""))) if "text" in ask else document_from_mapping(ask["document"])
         plan = freeze(document, author=author, which=shutil.which)
-    check(plan, tools)
-    return plan
+        tier = document.metadata.agent_tier if document.metadata else None
+        found = Reading(plan, hints=lint_document(document, plan), tier=tier)
+    check(found.plan, tools)
+    return found
 
 
 def check(plan: Plan, tools: Toolbox) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..policies.plan_risk import PlanRisk, plan_risk
 from ..policies.risk.surroundings import Surroundings
 from ..schemas.approval import Actor, Question, Request, Verdict
-from ..schemas.errors import IllegalTransition, NotAllowed, RunBusy, StaleDecision
+from ..schemas.errors import Complaint, IllegalTransition, InvalidDocument, NotAllowed, RunBusy, StaleDecision
 from ..schemas.event import Anchor, Verification
 from ..schemas.plan import Plan
 from ..schemas.run import RunStatus
@@ -25,7 +25,7 @@ from ..tools.toolbox import Toolbox, standard
 from . import identity
 from .edits import edited
 from .home import Home
-from .intake import plan_from, take_in
+from .intake import Reading, read, take_in
 from .keep import Keep
 from .ledger.ledger import Ledger
 from .locks import Locks
@@ -98,12 +98,13 @@ class Runtime:
         """
         ask = take_in(request)
         run_id = "run_" + uuid.uuid4().hex[:16]
-        plan = self._read(ask)
-        own_tier = tier if tier is not None else self._tier_of(ask)
+        reading = self._read(ask)
+        plan, own_tier = reading.plan, tier if tier is not None else reading.tier
         with self.locks.own(run_id), self.ledger.together():
             self.ledger.admit(run_id, {"request": ask}, graph=graph, tier=own_tier, title=plan.problem.title, requester=self.actor.id)
             self.ledger.freeze(run_id, plan, editor=plan.author or self.actor.id)
-            self._lint(run_id, plan)
+            if reading.hints:
+                self.ledger.note(run_id, "problem.vague", hints=[str(hint) for hint in reading.hints])
             if wait:
                 self._drive(run_id)
         if not wait:
@@ -279,7 +280,7 @@ class Runtime:
             tools=self.tools,
             place=self.place,
             own=self.locks.own,
-            author=self._read,
+            author=lambda ask: self._read(ask).plan,
             report=lambda report: write_report(report, self.keep, self.clock()),
             requester=self.actor.id,
             rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
@@ -361,11 +362,12 @@ class Runtime:
         around = self.surroundings
         return plan_risk(plan, actions=lambda call: self.tools[call.tool].actions(self.tools.parse(call.tool, call.args)), judge=lambda k, p: assess(k, p, around))
 
-    def _read(self, ask: Any) -> Plan:
-        return plan_from(ask, self.tools, author="")
-
-    def _tier_of(self, ask: Mapping[str, Any]) -> int | None:
-        return None
+    def _read(self, ask: Any) -> Reading:
+        reading = read(ask, self.tools)
+        if reading.hints and self.policy.strict_problems:
+            complaints = [Complaint(where=hint.field, expected=hint.write_instead, found=hint.missing, line=hint.line) for hint in reading.hints]
+            raise InvalidDocument(complaints, hint="make the problem measurable, or set `strict_problems: false`")
+        return reading
 
     def _edit(self, request: Request, edit: Any, who: Actor) -> Plan:
         plan = self.ledger.plan(request.run_id)
@@ -378,9 +380,6 @@ class Runtime:
 
         if self.actor.kind != "human" or not (roles_of(self.actor, self.policy) or self.actor.id == requester):
             raise NotAllowed(f"{self.actor.id} may not take this back", hint="the requester may, and anybody who holds a role")
-
-    def _lint(self, run_id: str, plan: Plan) -> None:
-        return None
 
 
 def open(  # noqa: A001 - the contract's own name: `assent.open`

@@ -26,7 +26,9 @@ def canonical(value: Any) -> bytes:
         if _is_plain(value):
             # For these values C's encoder with sorted keys writes exactly the canonical form, twenty times as fast.
             return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
-        return rfc8785.dumps(value)
+        raw = rfc8785.dumps(value)
+        parse(raw)  # a float such as 2.0**53 is written as an integer that strict reading refuses
+        return raw
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise ValueError(f"not a canonical JSON value: {error}") from error
 

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from ..schemas.canonical import digest
 from ..schemas.dispatch import Receipt
 from . import confine, content
-from .output import SMALL_BYTES, excerpt
+from .output import small_or_kept
 from .tool import Arguments, Place
 
 Operation = Literal["read", "write", "edit", "delete", "move"]
@@ -162,19 +162,8 @@ def _read(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any
     seen = _look(place, args.path, limit=place.limits.output_bytes)
     if seen is None:
         return Receipt(status="failed", summary=f"there is no file {args.path!r}")
-    output: dict[str, Any] = {"path": args.path, "size": seen.size, "digest": seen.digest}
-    kept = ""
-    try:
-        text = seen.data.decode("utf-8")
-    except UnicodeDecodeError:
-        output["text"] = False
-        text = None
-    if text is not None and seen.size <= SMALL_BYTES:
-        output["content"] = text
-    else:
-        kept = place.keep.put(seen.data)
-        if text is not None:
-            output["excerpt"] = excerpt(seen.data)
+    text, kept = small_or_kept(seen.data, place.keep)
+    output: dict[str, Any] = {"path": args.path, "size": seen.size, "digest": seen.digest, "excerpt" if kept else "content": text}
     return Receipt(status="done", summary=f"read {args.path}, {seen.size} bytes", output=output, output_ref=kept)
 
 

@@ -209,6 +209,7 @@ def _judged(args: HttpArguments, place: Place, answer: Any) -> Receipt:
     if not kept and "json" in answer.headers.get("content-type", ""):
         try:
             output["json"] = plain(parse(answer.body))
+            del output["body"]
         except ValueError:
             notes.append("the body is not the JSON that it says it is")
     elif not kept and (value := number(text)) is not None:

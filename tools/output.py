@@ -1,42 +1,49 @@
 """What of an output goes into a receipt: little of it, readable, and always JSON that can be made canonical.
 
-Rules: at most `SMALL_BYTES` of text stay in a receipt; the whole is kept by its digest. Integers beyond 2^53, infinities and bytes, which
+Rules: at most `SMALL_BYTES`, measured as JSON, of a text stay in a receipt; the whole is kept by its digest. Integers beyond 2^53, infinities and bytes, which
 canonical JSON cannot hold, become text. Deliberately does not redact: what a person sees is the display's matter.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
 from ..schemas.canonical import LARGEST
 from .tool import Keep
 
-SMALL_BYTES = 4096
-_EDGE_BYTES = 1500
+SMALL_BYTES = 2400
+"""So that a receipt with one such text, or with two of half the size, stays under 4 KB."""
 
 
-def small_or_kept(data: bytes, keep: Keep) -> tuple[str, str]:
+def small_or_kept(data: bytes, keep: Keep, most_bytes: int = SMALL_BYTES) -> tuple[str, str]:
     """Return the text for the receipt and the digest of the whole; the digest is empty where the text is all of it.
 
     Side effects: keeps the bytes when they are many or not text.
     """
-    if len(data) <= SMALL_BYTES:
+    if len(data) <= most_bytes:
         try:
-            return data.decode("utf-8"), ""
+            text = data.decode("utf-8")
         except UnicodeDecodeError:
             pass
-    return excerpt(data), keep.put(data)
+        else:
+            if _size(text) <= most_bytes:
+                return text, ""
+    return excerpt(data, most_bytes), keep.put(data)
 
 
-def excerpt(data: bytes) -> str:
+def excerpt(data: bytes, most_bytes: int = SMALL_BYTES) -> str:
     """Return the beginning and the end of `data` as text, with the number of bytes left out between them."""
-    if len(data) <= SMALL_BYTES:
-        return data.decode("utf-8", "replace")
-    left_out = len(data) - 2 * _EDGE_BYTES
-    head = data[:_EDGE_BYTES].decode("utf-8", "replace")
-    tail = data[-_EDGE_BYTES:].decode("utf-8", "replace")
-    return f"{head}\n[… {left_out} bytes left out …]\n{tail}"
+    text = data.decode("utf-8", "replace") if len(data) <= most_bytes else ""
+    edge = most_bytes * 3 // 8
+    while len(data) > most_bytes or _size(text) > most_bytes:
+        head, tail = data[:edge].decode("utf-8", "replace"), data[-edge:].decode("utf-8", "replace")
+        text = f"{head}\n[… {len(data) - 2 * edge} bytes left out …]\n{tail}"
+        if _size(text) <= most_bytes or edge < 16:
+            break
+        edge //= 2
+    return text
 
 
 def plain(value: Any) -> Any:
@@ -71,3 +78,7 @@ def number(text: str) -> int | float | None:
             return None
         return real if math.isfinite(real) else None
     return found if abs(found) <= LARGEST else None
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))

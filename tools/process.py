@@ -9,6 +9,7 @@ Source: DESIGN §6; reliability notes d.4. Deliberately no sandbox: a command ma
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import marshal
 import os
@@ -17,6 +18,7 @@ import select
 import subprocess
 import sys
 import time
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,10 @@ from .tool import Found, Place, ToolRefused
 
 LONGEST_BYTES = 128 * 1024 - 1
 """The most that the kernel takes as one argument, less its final zero."""
+_BOOT = (
+    "import marshal, os, sys; code, job = marshal.loads(sys.stdin.buffer.read()); module = {}; exec(code, module); module['main'](job);"
+    " os._exit(0)"  # the interpreter's own tidying takes longer than the rest
+)
 _GRACE_S = 15.0
 _TAIL_S = 0.1
 
@@ -83,20 +89,16 @@ def run(command: Command, place: Place, key: str) -> Receipt:
         )
     time_s = min(place.limits.time_s, command.timeout_s or place.limits.time_s)
     try:
-        job = _job(command, place, time_s)
-    except ToolRefused as refusal:
-        return Receipt(status="not_started", summary=refusal.reason)
+        order = _order(command, place, time_s, folder)
+    except (ToolRefused, OSError) as error:
+        return Receipt(status="not_started", summary=f"not started: {error}")
     try:
-        child = _start(folder, place.lock_fd)
+        child = _start(folder, order, place.lock_fd)
     except OSError as error:
         return Receipt(status="not_started", summary=f"the supervisor could not be started: {error}")
+    finally:
+        os.close(order)
     with child:
-        assert child.stdin is not None and child.stdout is not None
-        try:
-            child.stdin.write(job)
-            child.stdin.close()
-        except BrokenPipeError:
-            return Receipt(status="not_started", summary="the supervisor ended before it had the whole order")
         said = _wait(child, folder, place, time_s + _GRACE_S)
     return record.receipt(folder, place.keep) or Receipt(
         status="unknown",
@@ -125,28 +127,42 @@ def folder_of(place: Place, key: str) -> Path:
     return place.scratch / (key if is_name else hashlib.sha256(key.encode()).hexdigest())
 
 
-def _job(command: Command, place: Place, time_s: float) -> bytes:
-    data = marshal.dumps(
-        {
-            "program": command.program,
-            "arguments": list(command.arguments),
-            "environment": environment(place),
-            "folder": str(place.workspace),
-            "time_s": time_s,
-            "processor_s": int(time_s * (os.cpu_count() or 1)) + 2,
-            "memory_bytes": place.limits.memory_bytes,
-            "output_bytes": place.limits.output_bytes,
-        }
-    )
-    return len(data).to_bytes(8, "big") + data
+@functools.cache
+def _code() -> types.CodeType:
+    return compile(Path(supervisor.__file__).read_bytes(), supervisor.__file__, "exec")
 
 
-def _start(folder: Path, lock_fd: int | None) -> subprocess.Popen[bytes]:
+def _order(command: Command, place: Place, time_s: float, folder: Path) -> int:
+    job = {
+        "program": command.program,
+        "arguments": list(command.arguments),
+        "environment": environment(place),
+        "folder": str(place.workspace),
+        "time_s": time_s,
+        "processor_s": int(time_s * (os.cpu_count() or 1)) + 2,
+        "memory_bytes": place.limits.memory_bytes,
+        "output_bytes": place.limits.output_bytes,
+    }
+    path = folder / "order"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    path.unlink()  # it may hold secrets, and the descriptor is enough
+    try:
+        view = memoryview(marshal.dumps((_code(), job)))
+        while view:
+            view = view[os.write(handle, view) :]
+        os.lseek(handle, 0, os.SEEK_SET)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _start(folder: Path, order: int, lock_fd: int | None) -> subprocess.Popen[bytes]:
     # The interpreter itself may need its library path; the command does not get it.
     inherited = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     return subprocess.Popen(  # noqa: S603 our own interpreter and our own program
-        [sys.executable, "-I", "-S", supervisor.__file__],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-I", "-S", "-c", _BOOT],
+        stdin=order,
         stdout=subprocess.PIPE,  # says nothing: its end tells that the supervisor has ended
         stderr=subprocess.STDOUT,
         cwd=folder,

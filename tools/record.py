@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.dispatch import Receipt
-from .output import number, small_or_kept
+from .output import SMALL_BYTES, number, small_or_kept
 from .supervisor import FORM, RECORD
 from .tool import Found, Keep
 
@@ -30,8 +30,8 @@ def receipt(folder: Path, keep: Keep) -> Receipt | None:
     if not record["started"]:
         return Receipt(status="not_started", summary=record["reason"])
     code, by = record["exit_code"], record["signal"]
-    stdout, stdout_ref = small_or_kept((folder / "stdout").read_bytes(), keep)
-    stderr, stderr_ref = small_or_kept((folder / "stderr").read_bytes(), keep)
+    stdout, stdout_ref = small_or_kept((folder / "stdout").read_bytes(), keep, SMALL_BYTES // 2)
+    stderr, stderr_ref = small_or_kept((folder / "stderr").read_bytes(), keep, SMALL_BYTES // 2)
     output: dict[str, Any] = {"exit_code": code, "stdout": stdout, "stderr": stderr, "elapsed_ms": record["duration_ms"]}
     value = number(stdout) if not stdout_ref else None
     notes = [

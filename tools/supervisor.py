@@ -1,7 +1,8 @@
 """The small program between assent and a command: it runs one command and writes down how that ended, whatever becomes of its parent.
 
 Rules:
-- Started as `python -I -S supervisor.py` in the scratch folder of one dispatch; the job comes through standard input, whole or not at all.
+- Started as `python -I -S -c …` in the scratch folder of one dispatch. This module's code and the job come through standard input, from a file
+  that was complete before this process began: compiling it anew for every command would cost as much as starting the interpreter.
 - It holds the run's lock descriptor, and so does the command: nobody takes the run over while either lives.
 - The command gets its own session. When it has ended, or at the deadline, everything that it started is killed: a step leaves no process.
 - The record `end.json` is complete and durable before this program ends. No record means: not known.
@@ -14,7 +15,6 @@ Source: the receipt shim of the reliability notes (d.4), and threat T28 (hung ef
 
 from __future__ import annotations
 
-import marshal
 import os
 import select
 import time
@@ -27,23 +27,15 @@ _DRAIN_S = 2.0  # how long output and killed processes may take after the end
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl
 
 
-def main() -> None:
-    """Read the job, run it, write the record.
+def main(job: dict) -> None:  # type: ignore[type-arg]
+    """Run the job and write the record.
 
     Side effects: whatever the command does; `stdout`, `stderr` and `end.json` in the working directory.
     """
     began = time.time()
     home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    data = _read_all(0)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(nothing, 0)
-    try:
-        job = marshal.loads(data[8:]) if int.from_bytes(data[:8], "big") == len(data) - 8 else None  # noqa: S302 from our own parent
-    except (EOFError, ValueError, TypeError):
-        job = None
-    if job is None:
-        _record(home, {"form": FORM, "started": False, "reason": "the order to start did not arrive whole", "started_at": began})
-        return
     _call_prctl(_SUBREAPER)
     out, err = os.pipe(), os.pipe()
     refusal = os.pipe()
@@ -259,7 +251,3 @@ def _call_prctl(option: int, value: int = 1) -> None:
         _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 2), "prctl"), (option, value, 0, 0, 0))  # type: ignore[arg-type]
     except (ImportError, AttributeError, OSError):
         pass
-
-
-if __name__ == "__main__":
-    main()

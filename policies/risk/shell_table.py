@@ -197,12 +197,12 @@ def entry_of(name: str, spec: Mapping[str, Any], groups: Mapping[str, str]) -> E
     base = {
         key: value
         for key, value in spec.items()
-        if key in ("style", "wild", "output", "level", "default", "run", "use", "flags", "args")
+        if key in ("style", "wild", "with_help", "output", "level", "default", "run", "use", "flags", "args")
     }
     subs: dict[str, Entry] = {}
     for names, sub in (spec.get("subs") or {}).items():
         for sub_name in str(names).split():
-            subs[sub_name] = entry_of(f"{name} {sub_name}", {"style": style, **(sub or {})}, groups)
+            subs[sub_name] = entry_of(f"{name} {sub_name}", {"style": style, "with_help": spec.get("with_help", True), **(sub or {})}, groups)
     forms = tuple(entry_of(name, {**base, **form}, groups) for form in spec.get("forms") or ())
     return Entry(
         name=name, flags=flags, args=args, rest=rest, style=style, subs=subs, forms=forms,

@@ -26,7 +26,7 @@ from .surroundings import Surroundings
 from .tables import table
 
 _INDEX = re.compile(r"create (?:unique )?index (?:concurrently )?(?:if not exists )?\S+(?: \. \S+)? on \S+ \(.*\)(?: where .*)?")
-_QUERY = re.compile(r"\b(?:select|with|values)\b.*", re.IGNORECASE | re.DOTALL)
+_EXPLAINED = re.compile(r"\s*(?:explain|describe|desc)\b[\w\s(),=]*?(?<!\w)((?:select|with|values)\b.*)", re.IGNORECASE | re.DOTALL)
 
 
 def assess_sql(statement: object, around: Surroundings, *, dialect: str | None = None) -> Risk:
@@ -65,8 +65,8 @@ def _against(cut: Sequence[Token], statement: str, around: Surroundings, dialect
         begins, odd = judge_explain(cut[1:])
         yield from odd
         if begins is not None:
-            inner = _QUERY.search(statement)
-            yield from _query(cut[1 + begins :], inner[0] if inner else "", around, dialect)
+            inner = _EXPLAINED.fullmatch(statement)
+            yield from _query(cut[1 + begins :], inner[1] if inner else "", around, dialect)
     else:
         yield from _query(cut, statement, around, dialect)
 

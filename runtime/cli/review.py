@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ...policies.approvals import may_decide
+from ...policies.approvals import may_decide, need
 from ...schemas.approval import Question, Request, Verdict
 from ...schemas.errors import AssentError, NotAllowed
 from ...schemas.plan import Plan
@@ -128,8 +128,10 @@ def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
                 return None
             for line in shown_changes(found, runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole, tuple(runtime.settings.environment.values())):
                 screen.print(line, soft_wrap=True)
-            said = ask("[U]se this plan  [E]dit again  [D]rop the edit ")
-            if said is not None and said.strip().lower()[:1] == "u":
+            if need(runtime.ledger.risk(changed).whole.level, changed, (), runtime.policy) is not None:
+                return changed  # the next panel asks about it
+            said = ask("The edited plan needs no approval and runs at once.  [A]pprove  [E]dit again  [D]rop the edit ")
+            if said is not None and said.strip().lower()[:1] == "a":
                 return changed
         if said is None or said.strip().lower()[:1] == "d":
             return None

@@ -1,0 +1,100 @@
+"""`assent run`: start a run, show what it does, and on a terminal ask about what waits for a person."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .command import INTERRUPTED, Door, print_json, tell
+
+if TYPE_CHECKING:
+    from ..run import Run
+    from ..runtime import Runtime
+    from .progress import Progress
+
+
+def run(
+    door: Door,
+    request: Annotated[str, typer.Argument(help="Path of a document (YAML or JSON), `-` for standard input, or plain words (with a model).")],
+    graph: Annotated[str, typer.Option(help="The graph that the run follows.")] = "par",
+    tier: Annotated[int | None, typer.Option(min=1, max=4, help="Authority of the asking agent, 1 to 4.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Model for plain words, for example openai:gpt-…", show_default=False)] = None,
+    no_ask: Annotated[bool, typer.Option("--no-ask", help="Do not ask here, even on a terminal; leave it waiting.")] = False,
+) -> int:
+    """Start a run: assess the plan, ask about what needs a person, execute, measure."""
+    from ...schemas.canonical import canonical, digest
+    from ..intake import take_in
+    from .progress import Progress
+
+    runtime = door.runtime(model)
+    ask = take_in(sys.stdin.read() if request == "-" else request)
+    with Progress(runtime, ask=digest(canonical({"request": ask})), quiet=door.as_json) as progress:
+        return watched(door, runtime, progress, lambda: runtime.start(ask, graph=graph, tier=tier), asks=door.is_interactive and not no_ask)
+
+
+def watched(door: Door, runtime: Runtime, progress: Progress, act: object, *, asks: bool) -> int:
+    """Do something that drives a run, go on with a person where one is there, tell the outcome, and return the exit code.
+
+    Args:
+        act: a function without arguments that returns the run.
+    """
+    assert callable(act)
+    try:
+        found: Run = act()
+        if asks and found.status.is_waiting:
+            from .review import converse
+
+            found = converse(runtime, found)
+    except KeyboardInterrupt:
+        return stopped(door, progress.find())
+    return ended(door, runtime, found)
+
+
+def stopped(door: Door, run_id: str) -> int:
+    """Tell how an interrupted run goes on."""
+    if run_id:
+        tell(door, f"interrupted; run {run_id} stays where it is", f"`assent resume {run_id}` goes on with it, `assent cancel {run_id}` ends it",
+             data={"error": "Interrupted", "message": "interrupted", "hint": f"assent resume {run_id}", "run": run_id})  # fmt: skip
+    else:
+        tell(door, "interrupted before anything was recorded", "start it again")
+    return INTERRUPTED
+
+
+def ended(door: Door, runtime: Runtime, found: Run) -> int:
+    """Tell how a run stands, and return the exit code."""
+    from .lines import console
+    from .outcome import exit_code, report, waits
+
+    results, status = found.results, found.status
+    if door.as_json:
+        print_json(found.as_json())
+        return exit_code(status, results)
+    screen = console()
+    known = tuple(runtime.settings.environment.values())
+    if status.is_waiting:
+        lines = list(waits(found.requests))
+    elif results is not None:
+        lines = list(report(results, known=known))
+        folder = runtime.keep.folder / found.id
+        if folder.is_dir():
+            screen.print()
+            lines.append(_artifacts(str(folder), [artifact.name for artifact in found.artifacts()]))
+    else:
+        lines = [_standing(found)]
+    for line in lines:
+        screen.print(line, soft_wrap=True)
+    return exit_code(status, results)
+
+
+def _artifacts(folder: str, names: list[str]):  # type: ignore[no-untyped-def]
+    from .lines import one_line, styled
+
+    return styled((f"kept in {one_line(folder, 300)}: {one_line(', '.join(names), 200)}", "dim"))
+
+
+def _standing(found: Run):  # type: ignore[no-untyped-def]
+    from .lines import status, styled
+
+    return styled(status(found.status.value), f"  {found.id}")

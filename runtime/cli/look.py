@@ -1,0 +1,175 @@
+"""`assent inbox`, `runs` and `show`: what waits, what there is, and one of them in full. They read, and load nothing that acts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .command import Door, print_json
+
+if TYPE_CHECKING:
+    from ...schemas.run import RunRow
+    from .shelf import Shelf
+
+_LIMIT = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")]
+
+
+def inbox(door: Door, limit: _LIMIT = 50) -> int:
+    """List what waits for a person, oldest first."""
+    shelf = _shelf(door)
+    found = shelf.inbox(limit=limit) if shelf is not None else []
+    if door.as_json:
+        print_json([request.as_json() for request in found])
+        return 0
+    if shelf is None or not found:
+        sys.stdout.write("Nothing waits for anybody.\n")
+        return 0
+    from .lines import LEVEL_STYLES, ago, columns, console, one_line
+
+    rows: list[list[str | tuple[str, str]]] = [[("request", "bold"), ("risk", "bold"), ("asks", "bold"), ("opened", "bold"), ("by", "bold"), ("title", "bold")]]
+    for request in found:
+        level = request.risk.value
+        kind = request.kind.value.replace("_", " ")
+        rows.append([request.id, (level, LEVEL_STYLES[level]), kind, ago(request.opened_at), one_line(request.requester, 30), one_line(request.title, 120)])
+    screen = console()
+    for line in columns(rows):
+        screen.print(line, soft_wrap=True)
+    waiting = shelf.waiting()
+    if waiting > len(found):
+        sys.stdout.write(f"… {waiting - len(found):,} more; --limit shows them\n")
+    sys.stdout.write("\nassent show REQUEST   shows all of one;   assent approve | reject | edit REQUEST   answers it\n")
+    return 0
+
+
+def runs(
+    door: Door,
+    status: Annotated[str | None, typer.Option(help="Only runs in this state, for example awaiting_approval.", show_default=False)] = None,
+    limit: _LIMIT = 50,
+) -> int:
+    """List runs, newest first."""
+    from ...schemas.run import RunStatus
+
+    wanted = status.strip().lower().replace("-", "_").replace(" ", "_") if status else None
+    if wanted is not None and wanted not in set(RunStatus):
+        raise typer.BadParameter(f"expected one of {', '.join(RunStatus)}", param_hint="--status")
+    shelf = _shelf(door)
+    found = shelf.runs(status=wanted, limit=limit) if shelf is not None else []
+    if door.as_json:
+        print_json([row.as_json() for row in found])
+        return 0
+    if not found:
+        sys.stdout.write("There are no runs" + (f" that are {wanted.replace('_', ' ')}" if wanted else "") + ".\n")
+        return 0
+    from .lines import ago, columns, console, one_line
+    from .lines import status as said
+
+    rows: list[list[str | tuple[str, str]]] = [[("run", "bold"), ("status", "bold"), ("changed", "bold"), ("by", "bold"), ("title", "bold")]]
+    rows += [[row.id, said(row.status.value), ago(row.updated_at), one_line(row.requester, 30), one_line(row.title, 120)] for row in found]
+    screen = console()
+    for line in columns(rows):
+        screen.print(line, soft_wrap=True)
+    return 0
+
+
+def show(door: Door, what: Annotated[str, typer.Argument(metavar="RUN_OR_REQUEST", help="Its id, or the beginning of it.")]) -> int:
+    """Show a run or a request in full."""
+    shelf = door.shelf()
+    kind, name = shelf.find(what)
+    if kind == "request":
+        return _request(door, shelf, name)
+    row = shelf.run(name)
+    if door.as_json:
+        print_json(_as_json(shelf, row))
+        return 0
+    _run(shelf, row)
+    return 0
+
+
+def _shelf(door: Door) -> Shelf | None:
+    """Return the shelf, or `None` where there is no home yet; that nothing waits there is true, and worth a note."""
+    root = Path(door.home).expanduser().absolute()
+    if not (root / "ledger.db").exists():
+        sys.stderr.write(f"note: there is no home at {root} yet\n")
+        return None
+    return door.shelf()
+
+
+def _as_json(shelf: Shelf, row: RunRow) -> dict[str, Any]:
+    from .record import risk_of
+
+    plan, results = shelf.plan(row), shelf.results(row.id)
+    return {
+        **row.as_json(),
+        "risk": {"level": risk_of(shelf.events(row.id))},
+        "plan": plan.as_json() if plan is not None else None,
+        "requests": [request.as_json() for request in shelf.requests(row.id)],
+        "results": results.as_json() if results is not None else None,
+        "artifacts": [artifact.as_json() for artifact in shelf.artifacts(row.id)],
+    }
+
+
+def _run(shelf: Shelf, row: RunRow) -> None:
+    from .lines import LEVEL_STYLES, ago, console, moment, one_line, status, styled
+    from .outcome import report, waits
+    from .progress_signs import SIGNS
+    from .record import risk_of
+
+    screen = console()
+    level = risk_of(shelf.events(row.id)) or "not assessed"
+    screen.print(styled(("Run       ", "dim"), row.id, "  ", status(row.status.value)), soft_wrap=True)
+    screen.print(styled(("Title     ", "dim"), one_line(row.title)), soft_wrap=True)
+    screen.print(styled(("Risk      ", "dim"), (level, LEVEL_STYLES.get(level, ""))), soft_wrap=True)
+    screen.print(styled(("Asked by  ", "dim"), one_line(row.requester), f"  {moment(row.created_at)}, changed {ago(row.updated_at)}"), soft_wrap=True)
+    plan = shelf.plan(row)
+    if plan is not None:
+        screen.print(styled(("Plan      ", "dim"), f"{row.digest}  (version {row.version})"), soft_wrap=True)
+        done = {(d.direction, d.step): d for d in shelf.dispatches(row.id) if d.digest == row.digest}
+        for step in plan.steps:
+            call = done.get(("undo", step.step)) or done.get(("do", step.step))
+            sign, style = SIGNS.get(call.state.value, ("·", "")) if call is not None else ("·", "dim")
+            args = ", ".join(f"{name}: {value}" for name, value in step.args.items())
+            took = f"  {call.direction} {call.state.value.replace('_', ' ')}" if call is not None else ""
+            screen.print(styled((f"  {sign} ", style), f"{step.step}. {one_line(step.tool, 30)} {one_line(args, 140)}", (took, "dim")), soft_wrap=True)
+    results = shelf.results(row.id)
+    lines = list(waits(shelf.requests(row.id)))
+    if results is not None:
+        lines += report(results)
+    for line in lines:
+        screen.print(line, soft_wrap=True)
+    for artifact in shelf.artifacts(row.id):
+        screen.print(styled(("kept: ", "dim"), one_line(artifact.path, 300), (f"  {artifact.size_bytes:,} bytes", "dim")), soft_wrap=True)
+
+
+def _request(door: Door, shelf: Shelf, name: str) -> int:
+    from .lines import console, moment, one_line, styled
+
+    request = shelf.request(name)
+    in_force = shelf.run(request.run_id).digest == request.digest
+    if request.is_open and in_force:
+        from .panel import Review, panel
+
+        review = Review.of(door.runtime(), request)
+        if door.as_json:
+            print_json(review.as_json())
+        else:
+            from .outcome import waits
+
+            screen = console()
+            screen.print(panel(review))
+            for line in waits([request]):
+                screen.print(line, soft_wrap=True)
+        return 0
+    if door.as_json:
+        print_json({"request": request.as_json(), "digest": request.digest})
+        return 0
+    screen = console()
+    settled = f" at {moment(request.settled_at)}" if request.settled_at is not None else ""
+    screen.print(styled((request.id, "bold"), f"  {request.kind.value.replace('_', ' ')} of {request.run_id}: {request.status.value}{settled}"), soft_wrap=True)
+    for decision in request.decisions:
+        void = "" if decision.counted else " (replaced by a later answer)"
+        reason = f": {one_line(decision.reason)}" if decision.reason else ""
+        screen.print(f"  {moment(decision.at)}  {one_line(decision.actor.id)} {decision.verdict.value.replace('_', ' ')}{void}{reason}", soft_wrap=True)
+    return 0
