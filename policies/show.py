@@ -21,25 +21,29 @@ from dataclasses import dataclass
 _PLAIN = re.compile(r"[\x20-\x5b\x5d-\x7e]*")
 _OTHER = re.compile(r"[^\x20-\x5b\x5d-\x7e]")
 _NAMED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f])*")
+_WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f])*")
 
-_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "TAMIL", "TELUGU",
-            "KANNADA", "MALAYALAM", "SINHALA", "THAI", "LAO", "GEORGIAN", "ETHIOPIC", "KHMER", "MYANMAR", "HIRAGANA", "KATAKANA", "HANGUL",
-            "CJK", "BOPOMOFO")  # fmt: skip
+_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM",
+            "SINHALA", "THAI", "LAO", "GEORGIAN", "ETHIOPIC", "MYANMAR", "HIRAGANA", "KATAKANA", "HANGUL", "CJK", "BOPOMOFO")  # fmt: skip
+"""Scripts whose letters may stand. Not the right-to-left ones: they reorder what stands around them, without any control character."""
+
 _TOGETHER = (frozenset({"CJK", "HIRAGANA", "KATAKANA"}), frozenset({"CJK", "HANGUL"}), frozenset({"CJK", "BOPOMOFO"}))
 """Scripts that one word may mix: Japanese, Korean, Chinese."""
 
 _LIKE_ASCII = frozenset(
-    "аеорсухіјѕԁԛԝһӏьгпитквмнзАВЕКМНОРСТХУІЈЅԌԚԜҮӀЗЬ"  # Cyrillic
-    "αγικνορτυχϲϳηωΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹϺ"  # Greek
-    "աոսցքօՕՍԼԱՏհզղ"  # Armenian
-    "ıȷɑɡɩʋƽƨǃΙ"  # Latin beyond ASCII
-    "וטסןס००੦૦௦౦೦൦๐໐၀០٠۰०٥۵হOlوهه١١۱"  # digits and letters drawn as 0, o, i, l
-    "一丨丶工口卜二ㅡㅣㅇノニエロトハ"  # strokes drawn as -, |, I, O
+    "аеорсухіјѕԁԛԝһӏьАВЕКМНОРСТХУІЈЅԌԚԜҮӀЗЬ"  # Cyrillic
+    "αγικνορυχϲϳηωΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹϺ"  # Greek
+    "աոսցքօՕՍԼՏհզ"  # Armenian
+    "ıȷɑɡɩʋƽƨ"  # Latin beyond ASCII
+    "০੦૦ംဝ၀০๐໐"  # Indic letters and digits drawn as 0 and o
+    "一丨丶工口卜二ノニエロトハ"  # strokes drawn as -, |, I, O
 )
 """Letters that many fonts draw like ASCII ones. A word made only of these, digits and ASCII is not let through (UTS 39, whole-script)."""
 
-_MARKS = 1
+_LENGTHENED = frozenset("\u30fc\u3005")
+"""Signs that belong into Japanese words though they are no letters: the long vowel and the repeated character."""
+
+_MARKS = 2
 """Most combining marks on one letter after composition: more are a stack that may cover other lines."""
 
 
@@ -93,10 +97,8 @@ def excerpt(text: str, limit: int = 2000) -> Excerpt:
     if len(text) <= limit and len(whole := visible(text)) <= limit:
         return Excerpt(whole, 0, digest)
     head = _fitting(text[:limit], limit - limit // 3)
-    tail = _fitting(text[: head - 1 if head else None : -1][:limit], limit // 3)
+    tail = _fitting(text[max(head, len(text) - limit) :][::-1], limit // 3)
     hidden = len(text) - head - tail
-    if hidden <= 0:
-        return Excerpt(visible(text), 0, digest)
     marker = f"\\[{hidden} of {len(text)} characters not shown; sha256 {digest[:16]}\\]"
     return Excerpt(visible(text[:head]) + marker + visible(text[len(text) - tail :]), hidden, digest)
 
@@ -138,25 +140,23 @@ def _is_honest(word: str) -> bool:
     scripts: set[str] = set()
     marks = 0
     for char in word:
+        if char in _LENGTHENED:
+            continue
         category = unicodedata.category(char)
         marks = marks + 1 if category[0] == "M" else 0
-        if marks > _MARKS or category not in ("Ll", "Lu", "Lo", "Lt", "Nd", "Mn", "Mc"):
+        if marks > _MARKS or category not in ("Ll", "Lu", "Lo", "Lt", "Nd", "Mn", "Mc") or (category == "Nd" and not char.isascii()):
             return False
-        if category == "Nd" and not char.isascii():
-            return False
-        if not char.isascii() or char.isalpha():
-            script = _script(char)
-            if script is None:
-                return False
-            scripts.add(script)
-    if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
+        if category != "Nd":
+            scripts.add(_script(char))
+    if "" in scripts or (len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER)):
         return False
     return not all(char.isascii() or char in _LIKE_ASCII for char in word)
 
 
-def _script(char: str) -> str | None:
+def _script(char: str) -> str:
+    """Return the script that a character's name begins with, or an empty text if its letters may not stand."""
     name = unicodedata.name(char, "")
     first = name.partition(" ")[0]
-    if first not in _SCRIPTS or "FILLER" in name or "HALFWIDTH" in name or "COMPATIBILITY" in name or "IDEOGRAPHIC" in name.partition("-")[2]:
-        return None
+    if first not in _SCRIPTS or (first == "HANGUL" and not name.startswith("HANGUL SYLLABLE")):
+        return ""
     return first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import socket
@@ -354,19 +355,19 @@ class _Killed(BaseException):
     pass
 
 
+@pytest.mark.parametrize("direction", ["do", "undo"])
 @pytest.mark.parametrize("args", WAYS)
 def test_killed_before_or_after_any_system_call_it_is_known_and_can_be_completed(
-    world: Place, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    world: Place, args: dict[str, Any], direction: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = ("open", "link", "rename", "unlink", "mkdir", "fsync", "fchmod")
-    at = 0
-    while True:
-        at += 1
+    calls = ("open", "link", "rename", "unlink", "mkdir", "rmdir", "fsync", "fchmod")
+    for at in itertools.count(1):
         for moment in ("before", "after"):
             place = _copy(world, f"{at}{moment}")
             unharmed = tree(place)
             parsed = parse(**args)
             before = TOOL.prepare(parsed, place)
+            receipt = TOOL.run(parsed, place, key="k", before=before) if direction == "undo" else Receipt(status="unknown")
             made: list[str] = []
             with monkeypatch.context() as patch:
                 for name in calls:
@@ -374,12 +375,15 @@ def test_killed_before_or_after_any_system_call_it_is_known_and_can_be_completed
                 # What a killed process would have cleaned up stays.
                 patch.setattr(content, "sweep", lambda here, key: None)
                 with contextlib.suppress(_Killed):
-                    TOOL.run(parsed, place, key="k", before=before)
-            found = TOOL.probe(parsed, place, key="k", before=before, direction="do")
-            assert found in ("happened", "did_not_happen")
+                    if direction == "do":
+                        TOOL.run(parsed, place, key="k", before=before)
+                    else:
+                        TOOL.undo(parsed, place, key="k", receipt=receipt)
+            assert TOOL.probe(parsed, place, key="k", before=before, direction=direction) in ("happened", "did_not_happen")
             assert not [name for name in tree(place) if ".assent-" in name]
-            receipt = TOOL.run(parsed, place, key="k", before=before)
-            assert receipt.is_done
+            if direction == "do":
+                receipt = TOOL.run(parsed, place, key="k", before=before)
+                assert receipt.is_done
             assert undo(place, receipt, **args).verified is True
             assert tree(place) == unharmed
         if len(made) < at:

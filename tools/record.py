@@ -30,8 +30,8 @@ def receipt(folder: Path, keep: Keep) -> Receipt | None:
     if not record["started"]:
         return Receipt(status="not_started", summary=record["reason"])
     code, by = record["exit_code"], record["signal"]
-    stdout, stdout_ref = small_or_kept((folder / "stdout").read_bytes(), keep, SMALL_BYTES // 2)
-    stderr, stderr_ref = small_or_kept((folder / "stderr").read_bytes(), keep, SMALL_BYTES // 2)
+    stdout, stdout_ref = small_or_kept(_written(folder / "stdout"), keep, SMALL_BYTES // 2)
+    stderr, stderr_ref = small_or_kept(_written(folder / "stderr"), keep, SMALL_BYTES // 2)
     output: dict[str, Any] = {"exit_code": code, "stdout": stdout, "stderr": stderr, "elapsed_ms": record["duration_ms"]}
     value = number(stdout) if not stdout_ref else None
     notes = [
@@ -115,3 +115,10 @@ def _was_killed(record: dict[str, Any]) -> bool:
     return (
         not record["in_time"] or record["signal"] in _FROM_OUTSIDE or (record["exit_code"] is None and record["signal"] is None)
     )
+
+
+def _written(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -61,7 +61,7 @@ def _against(cut: Sequence[Token], statement: str, around: Surroundings, dialect
         yield from judge_pragma(cut[1:])
     elif first == "show":
         yield from judge_show(cut[1:])
-    elif first in ("explain", "describe", "desc"):
+    elif first in ("explain", "describe", "desc", "table"):  # TABLE t is SELECT * FROM t
         begins, odd = judge_explain(cut[1:])
         yield from odd
         if begins is not None:

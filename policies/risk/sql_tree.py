@@ -167,7 +167,7 @@ _NODES = frozenset(
 )
 _NEVER = (exp.NextValueFor,)
 _ROOTS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
-_PLAIN_TABLE = re.compile(r"[^\W\d][\w $#-]*|#{1,2}\w+")
+_PLAIN_TABLE = re.compile(r"[^\W\d][\w $#.-]*|#{1,2}\w+")
 _FILE_NAME = re.compile(r"\.(?:csv|tsv|parquet|json|jsonl|ndjson|txt|xlsx?|arrow|orc|avro|db|sqlite3?|gz|zst)$", re.IGNORECASE)
 _MOST_STEPS = 1_000_000
 

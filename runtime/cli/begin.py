@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,8 @@ import typer
 from .command import INTERRUPTED, Door, print_json, tell
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from ..run import Run
     from ..runtime import Runtime
     from .progress import Progress
@@ -34,15 +37,15 @@ def run(
         return watched(door, runtime, progress, lambda: runtime.start(ask, graph=graph, tier=tier), asks=door.is_interactive and not no_ask)
 
 
-def watched(door: Door, runtime: Runtime, progress: Progress, act: object, *, asks: bool) -> int:
+def watched(door: Door, runtime: Runtime, progress: Progress, act: Callable[[], Run], *, asks: bool) -> int:
     """Do something that drives a run, go on with a person where one is there, tell the outcome, and return the exit code.
 
     Args:
-        act: a function without arguments that returns the run.
+        act: drives the run until it is over or waits.
+        asks: whether a person is there to be asked.
     """
-    assert callable(act)
     try:
-        found: Run = act()
+        found = act()
         if asks and found.status.is_waiting:
             from .review import converse
 
@@ -88,13 +91,13 @@ def ended(door: Door, runtime: Runtime, found: Run) -> int:
     return exit_code(status, results)
 
 
-def _artifacts(folder: str, names: list[str]):  # type: ignore[no-untyped-def]
+def _artifacts(folder: str, names: list[str]) -> Text:
     from .lines import one_line, styled
 
     return styled((f"kept in {one_line(folder, 300)}: {one_line(', '.join(names), 200)}", "dim"))
 
 
-def _standing(found: Run):  # type: ignore[no-untyped-def]
+def _standing(found: Run) -> Text:
     from .lines import status, styled
 
     return styled(status(found.status.value), f"  {found.id}")

@@ -58,7 +58,7 @@ class Door:
         """Open the home for reading; closed when the command ends. Raises: NotFound: there is no home."""
         from .shelf import Shelf
 
-        found = Shelf(Path(self.home).expanduser().absolute())
+        found = Shelf.at(Path(self.home).expanduser().absolute())
         self.cleanup.append(found.close)
         return found
 

@@ -24,6 +24,9 @@ _STATUS_STYLES = {
     "completed": "green", "failed": "red", "rejected": "red", "denied": "red", "expired": "red", "in_doubt": "bold yellow",
     "awaiting_approval": "yellow",
 }  # fmt: skip
+SIGNS = {
+    "done": ("✓", "green"), "failed": ("✗", "red"), "not_started": ("○", "yellow"), "in_doubt": ("?", "bold yellow"), "abandoned": ("✗", "red"),
+}  # fmt: skip
 _PIPE_WIDTH = 160
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 

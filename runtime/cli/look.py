@@ -112,9 +112,8 @@ def _as_json(shelf: Shelf, row: RunRow) -> dict[str, Any]:
 
 
 def _run(shelf: Shelf, row: RunRow) -> None:
-    from .lines import LEVEL_STYLES, ago, console, moment, one_line, status, styled
+    from .lines import LEVEL_STYLES, SIGNS, ago, console, moment, one_line, status, styled
     from .outcome import report, waits
-    from .progress_signs import SIGNS
     from .record import risk_of
 
     screen = console()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
-from .lines import console, one_line, span, styled
+from .lines import SIGNS, console, one_line, span, styled
 from .steps import headline
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ..runtime import Runtime
 
-SIGNS = {"done": ("✓", "green"), "failed": ("✗", "red"), "not_started": ("○", "yellow"), "in_doubt": ("?", "bold yellow"), "abandoned": ("✗", "red")}
 _CLEAR = "\r\x1b[2K"
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...schemas.plan import Plan
     from ...schemas.results import Artifact, Results
     from ...schemas.run import RunRow
+    from ..runtime import Runtime
 
 _SHORTEST = 4
 _NAME = re.compile(r"(?:run|req)_[0-9a-f]*")
@@ -28,11 +29,21 @@ _NAME = re.compile(r"(?:run|req)_[0-9a-f]*")
 class Shelf:
     """One home, read only."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store: Store) -> None:
         self.root = root
+        self.store = store
+
+    @classmethod
+    def at(cls, root: Path) -> Shelf:
+        """Open the home at a folder. Raises: NotFound: there is none."""
         if not (root / "ledger.db").exists():
             raise NotFound(f"there is no home at {root}", hint="`assent run` makes one; name another one with --home or ASSENT_HOME")
-        self.store = Store(root / "ledger.db")
+        return cls(root, Store(root / "ledger.db"))
+
+    @classmethod
+    def over(cls, runtime: Runtime) -> Shelf:
+        """Read the home that a runtime has open; closing stays the runtime's."""
+        return cls(runtime.home.root, runtime.ledger.store)
 
     def close(self) -> None:
         """Close the store."""
