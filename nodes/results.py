@@ -36,7 +36,7 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "") -> R
     asked = ports.ledger.requests(run.id)
     outcomes = _outcomes(plan, rows) if plan else ()
     success = _success(status, outcomes)
-    behind = tuple(left_behind(plan, rows, ports)) if plan and status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.CANCELLED) else ()
+    behind = _behind(plan, rows, ports, status) if plan else ()
     cause = _root_cause(plan, rows, outcomes, status, asked, why) if plan and success is False else None
     return Results(
         run_id=run.id, digest=run.digest, status=status.value, success=success, title=run.title, outcomes=outcomes,
@@ -45,6 +45,14 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "") -> R
         artifacts=tuple(ports.ledger.artifacts(run.id)), approved_by=_approvers(asked, rows), started_at=min((d.started_at for d in rows), default=None),
         finished_at=max((d.finished_at for d in rows if d.finished_at), default=None),
     )
+
+
+def _behind(plan: Plan, rows: list[Dispatch], ports: Ports, status: RunStatus) -> tuple[str, ...]:
+    if status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.CANCELLED):
+        return tuple(left_behind(plan, rows, ports))
+    # A person tried to take a finished run back: what became of the steps that were tried. The others stay because nobody asked otherwise.
+    tried = {d.step for d in rows if d.direction == "undo"}
+    return tuple(left_behind(plan, [d for d in rows if d.step in tried], ports))
 
 
 def one_line(report: Results) -> str:

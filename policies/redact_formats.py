@@ -26,6 +26,7 @@ _PUTTY_KEY = re.compile(r"Private-Lines: ?[0-9]{1,4}[ \t]*(?:\r?\n|\\n)((?:[A-Za
 _WEB_TOKEN = re.compile(r"(?<![A-Za-z0-9_=.-])ey[JI][A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_=-]*+){1,4}")
 _WEB_TOKEN_ESCAPED = re.compile(r"(?:(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))ey[JI][A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_=-]*+){1,4}")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/])LS0tLS1CRUdJTi[A-Za-z0-9+/=]*+(?:(?:\\n|\r?\n[ \t]*)[A-Za-z0-9+/=]{40,}+)*+")
+_NOT_BASE64 = re.compile(r"\\n|[^A-Za-z0-9+/]")
 _SECRET_KIND = re.compile(r"""["']?\bkind["']?\s{0,8}:\s{0,8}["']?Secret\b""")
 _DATA = re.compile(r"""^([ \t]*)(?:-[ ])?["']?(?:data|stringData)["']?[ \t]*:[ \t]*(?:\{[ \t]*)?$""", re.MULTILINE)
 _ENTRY = re.compile(r"""([ \t]*)["']?[\w.-]{1,253}["']?[ \t]*:[ \t]*["']?([^\s"',#|>][^\s"',]*)["']?,?[ \t]*(?:#.*)?""")
@@ -66,7 +67,7 @@ def _web_tokens(text: str) -> Iterator[Span]:
             head, _, rest = found[0].partition(".")
             if len(rest) < 16 or len(set(rest[:64])) < 8 or not _is_json(head):
                 continue
-            yield Span(found.start(), found.end() - (found[0].endswith(".") and found[0].count(".") != 2), "jwt")
+            yield Span(found.start(), found.end(), "jwt")
 
 
 def _is_json(head: str) -> bool:
@@ -101,7 +102,8 @@ def _looks_encoded(body: str) -> bool:
 
 def _encoded_keys(text: str) -> Iterator[Span]:
     for found in _ENCODED.finditer(text):
-        if b"PRIVATE KEY" in base64.b64decode(found[0][:96].rstrip("=\\n\r\t ")[: len(found[0][:96]) // 4 * 4] + "===="[:0], validate=False):
+        start = _NOT_BASE64.sub("", found[0][:120])
+        if b"PRIVATE KEY" in base64.b64decode(start[: len(start) // 4 * 4]):
             yield Span(found.start(), found.end(), "private-key")
 
 

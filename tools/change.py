@@ -153,6 +153,14 @@ def clear(args: FilesArguments, place: Place, key: str, direction: Literal["do",
         _unlink_half(place, *((args.path, args.to) if direction == "do" else (args.to, args.path)))
 
 
+def clear_folders(place: Place, before: Mapping[str, Any]) -> None:
+    """Remove the folders that an operation made, where they are empty and its file is not there.
+
+    Side effects: removes these.
+    """
+    confine.remove_empty(place, tuple(before.get("created_parents", ())))
+
+
 def said(args: FilesArguments) -> str:
     """Return the operation in a few words."""
     return f"{args.operation} {args.path}" + (f" to {args.to}" if args.to else "")

@@ -75,13 +75,16 @@ class Files:
     ) -> Found:
         """Compare the file with what was noted. For an undo, `before` is that of the step's receipt.
 
-        Side effects: removes what a killed call may have left: its temporary file, or the second name of a file that was half moved.
+        Side effects: removes what a killed call may have left: its temporary file, the second name of a file that was half moved, or folders
+        that it made and that are empty.
         """
         if args.operation == "read":
             return "did_not_happen"
         try:
             change.clear(args, place, key, direction)
             is_before, is_after = change.is_before(args, place, before), change.is_after(args, place, before)
+            if is_before:
+                change.clear_folders(place, before)
         except (OSError, ToolRefused):
             return "unknown"
         if is_before == is_after:

@@ -3,7 +3,7 @@
 Rules
 - It never raises. What goes wrong inside is HIGH with the name of what went wrong: a judge that fails has proved nothing.
 - The budget is one of size, not of time: policies have no clock. Every kind refuses what is longer than its bound before it parses (shell
-  8 KiB, SQL 16 KiB and 1,200 tokens, Python 16 KiB and 5,000 nodes, an address 600 characters, a path 4 KiB, written content 256 KiB), bounds
+  8 KiB, SQL 16 KiB and 1,000 tokens, Python 12 KiB and 5,000 nodes, an address 600 characters, a path 4 KiB, written content 128 KiB), bounds
   nesting, and is linear in what is left; so the worst input stays below 50 ms. The benchmark holds that number.
 - Every answer carries the digest of the tables that were consulted, and findings are bounded so that an answer stays readable.
 

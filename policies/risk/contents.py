@@ -10,7 +10,7 @@ import re
 
 from ...schemas.risk import Level, Reason
 
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 128 * 1024
 
 _SIGNS: tuple[tuple[str, Level, str, re.Pattern[str]], ...] = (
     (
@@ -34,7 +34,7 @@ _SIGNS: tuple[tuple[str, Level, str, re.Pattern[str]], ...] = (
         Level.CRITICAL,
         "the content fetches a program and runs it unseen",
         re.compile(
-            r"(?i)\b(?:curl|wget|fetch|iwr|invoke-webrequest)\b[^\n]{0,300}\|\s{0,4}(?:sudo\s{1,4})?(?:ba|z|da|k)?(?:sh|python3?|perl|ruby|node|iex)\b"
+            r"(?i)\b(?:curl|wget|fetch|iwr|invoke-webrequest)\b[^\n|]{0,200}\|\s{0,4}(?:sudo\s{1,4})?(?:ba|z|da|k)?(?:sh|python3?|perl|ruby|node|iex)\b"
         ),
     ),
     (
@@ -42,7 +42,7 @@ _SIGNS: tuple[tuple[str, Level, str, re.Pattern[str]], ...] = (
         Level.CRITICAL,
         "the content gives a stranger a shell",
         re.compile(
-            r"(?i)/dev/(?:tcp|udp)/|\bnc(?:at)?\b[^\n]{0,80}\s-[a-z]{0,4}[ec]\b|<\?php[^\n]{0,200}\b(?:system|exec|passthru|shell_exec|eval|assert)\s{0,4}\(\s{0,4}\$_"
+            r"(?i)/dev/(?:tcp|udp)/|\bnc(?:at)?\b[^\n]{0,30}\s-[a-z]{0,4}[ec]\b|\b(?:system|exec|passthru|shell_exec|eval|assert)\s{0,4}\(\s{0,4}\$_"
         ),
     ),
     (
@@ -60,7 +60,7 @@ def judge_content(content: str) -> tuple[Reason, ...]:
     """Judge what would be written; nothing for ordinary text.
 
     Args:
-        content: the whole new content. More than 256 KiB is HIGH unread.
+        content: the whole new content. More than 128 KiB is HIGH unread.
     """
     if not isinstance(content, str):
         return (Reason(rule="content.shape", level=Level.HIGH, text="the content is not text"),)

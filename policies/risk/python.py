@@ -6,7 +6,7 @@ Rules
 - No name or attribute with two underscores except the few that describe, and no text with `__` in it: such texts serve to reach attributes by
   name. `format` is taken on literals only, and its fields are read.
 - A name that the program does not bind and that is no listed builtin escalates.
-- What the sizes say is bounded before the parser sees it: 16 KiB, 40 levels of brackets, no long chains of unary operators.
+- What the sizes say is bounded before the parser sees it: 12 KiB, 40 levels of brackets, no long chains of unary operators.
 
 What it does not do: decide whether a program ends or how much memory it takes, beyond the two plainest forms. Python is run under limits of
 time and memory whatever its level.
@@ -26,7 +26,7 @@ from .python_tree import judge_nodes
 from .surroundings import Surroundings
 from .tables import table
 
-MOST_BYTES = 16 * 1024
+MOST_BYTES = 12 * 1024
 MOST_NODES = 5_000
 MOST_NESTING = 40
 
@@ -82,7 +82,7 @@ def _gate(code: str) -> Reason | None:
             depth -= 1
         elif sign > "\x7f" and unicodedata.category(sign) in ("Cf", "Cs", "Co", "Cn"):
             return _no("python.invisible", "holds characters that cannot be seen")
-    if deepest > MOST_NESTING or _CHAIN.search(code):
+    if deepest > MOST_NESTING or code.count("{") > 400 or _CHAIN.search(code):
         return _no("python.nesting", "too deeply nested to be judged")
     if _COOKIE.search(code):
         return _no("python.coding", "declares another coding, in which it would be another program")

@@ -21,7 +21,7 @@ from ...schemas.risk import Level, Reason, Risk
 from .sql_small import judge_explain, judge_pragma, judge_show
 from .sql_text import Token, name_of, skeleton, tokens
 from .sql_tree import judge_tree, parse
-from .sql_words import judge_calls, judge_names, judge_words, refusal
+from .sql_words import judge_calls, judge_names, judge_words, known_functions, listed, refusal
 from .surroundings import Surroundings
 from .tables import table
 
@@ -78,9 +78,10 @@ def _query(cut: Sequence[Token], statement: str, around: Surroundings, dialect: 
     if first not in ("select", "with", "values", "("):
         yield refusal("sql.not_a_query", f"a statement that begins with {first[:20].upper()} is not known to read only")
         return
-    readings = [_tree(statement, language) for language in ((dialect,) if dialect else ("postgres", "mysql"))]
+    known = known_functions(around, dialect) | listed("structure")
+    readings = [_tree(statement, language, known) for language in ((dialect,) if dialect else ("postgres", "mysql"))]
     if dialect is None and all(reading is None for reading in readings):
-        readings = [_tree(statement, language) for language in ("sqlite", "tsql")]
+        readings = [_tree(statement, language, known) for language in ("sqlite", "tsql")]
     if all(reading is None for reading in readings):
         yield refusal(
             "sql.syntax", "the statement cannot be read", "correct the statement, or name the dialect of the connection"
@@ -89,7 +90,7 @@ def _query(cut: Sequence[Token], statement: str, around: Surroundings, dialect: 
         yield from reading or ()
 
 
-def _tree(statement: str, dialect: str) -> tuple[Reason, ...] | None:
+def _tree(statement: str, dialect: str, known: frozenset[str]) -> tuple[Reason, ...] | None:
     """Return the reasons against a statement as one dialect reads it, or `None` when it cannot be read in it."""
     try:
         tree = parse(statement, dialect)
@@ -97,15 +98,15 @@ def _tree(statement: str, dialect: str) -> tuple[Reason, ...] | None:
         return (refusal("sql.size", "too deeply nested to be judged"),)
     if tree is None:
         return None
-    return (tree,) if isinstance(tree, Reason) else tuple(judge_tree(tree))
+    return (tree,) if isinstance(tree, Reason) else tuple(judge_tree(tree, known))
 
 
 def _is_index(cut: Sequence[Token], around: Surroundings, dialect: str | None) -> bool:
-    words = " ".join(name_of(token) for token in cut)
-    harmless = not any(judge_words(cut[1:])) and not any(
-        judge_calls(cut[cut.index(next(t for t in cut if t.text == "(")) :], around, dialect)
-    )
-    return _INDEX.fullmatch(words) is not None and harmless
+    """Answer whether a statement creates an index of columns and does nothing else."""
+    if _INDEX.fullmatch(" ".join(name_of(token) for token in cut)) is None:
+        return False
+    columns = cut[next(at for at, token in enumerate(cut) if token.text == "(") :]
+    return not any(judge_words(cut[1:])) and not any(judge_calls(columns, around, dialect))
 
 
 def _dangers(statement: str) -> Iterator[Reason]:

@@ -4,7 +4,7 @@ A statement is dangerous where two readers disagree: what one takes for a commen
 by rules that hold in every dialect, and wherever dialects differ (a back-slash before a quote, `#`, `--` without a blank, nested or
 executable comments, dollar quotes, `q'[...]'`, a second statement) the answer is a reason instead of tokens. `sql.py` judges the tokens.
 
-It is linear in the text, which is bounded: 16 KiB, 1,200 tokens, 24 levels of nesting.
+It is linear in the text, which is bounded: 16 KiB, 1,000 tokens, 24 levels of nesting.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from ...schemas.risk import Level, Reason
 
 MOST_BYTES = 16 * 1024
-MOST_TOKENS = 1_200
+MOST_TOKENS = 1_000
 MOST_NESTING = 24
+
+_MOST_NAMED = 6_000  # characters in which a danger is looked for, to name it
 
 _TOKEN = re.compile(
     r"""
@@ -86,6 +88,8 @@ def tokens(statement: str, dialect: str | None) -> tuple[Token, ...] | Reason:
             return _no("sql.quotes", "a kind of quote that few dialects know")
         if text == "." and found and found[-1].kind == "number" and glued:
             return _no("sql.letter", "a number that runs into a word")
+        if kind == "string" and glued and found[-1].kind == "word" and (_QUOTE_AFTER_BACKSLASH.search(text[1:])):
+            return _no("sql.quotes", "a back-slash before a quote, in a kind of text where it may count")
         depth += (text in ("(", "[", "{")) - (text in (")", "]", "}")) + (text.lower() == "case") - (text.lower() == "end")
         found.append(Token(kind, text.lower() if kind == "word" else text, glued))
         glued = True
@@ -96,7 +100,7 @@ def tokens(statement: str, dialect: str | None) -> tuple[Token, ...] | Reason:
 
 def skeleton(statement: str) -> str:
     """Return the words and signs of any text, literals and comments left out, for patterns that only name a danger. Never fails."""
-    text = unicodedata.normalize("NFKC", statement[:MOST_BYTES])
+    text = unicodedata.normalize("NFKC", statement[:_MOST_NAMED])
     text = "".join(character for character in text if unicodedata.category(character) != "Cf")
     text = re.sub(r"/\*!?\d*|\*/|'[^']*'", " ", text)
     return " ".join(re.findall(r"[\w$]+|[^\w\s]", text.lower()))
@@ -142,6 +146,8 @@ def _problem(kind: str, text: str, statement: str, at: int, dialect: str | None)
         inner = text[1:-1]
         if dialect not in _STANDARD_STRINGS and (_QUOTE_AFTER_BACKSLASH.search(inner) or inner.endswith("\\")):
             return _no("sql.quotes", "a back-slash before a quote ends the text in some dialects and not in others")
+        if kind == "quoted" and "\\" in inner:
+            return _no("sql.quotes", "a back-slash in a quoted name can spell another name")
     elif kind == "quoted":
         if not _PLAIN_NAME.fullmatch(text[1:-1]):
             return _no("sql.quotes", "a quoted name with unusual letters")

@@ -24,10 +24,10 @@ def judge_words(cut: Sequence[Token]) -> Iterator[Reason]:
         if token.kind != "word":
             continue
         before = cut[at - 1] if at else None
-        if before is not None and (before.text == "." or before.text == "as"):
+        if before is not None and (before.text == "." or before.text == "as") and token.text not in listed("sequences"):
             continue
         called = at + 1 < len(cut) and cut[at + 1].text == "("
-        if token.text in listed("statements") and not (called and token.text in functions("any")):
+        if token.text in listed("statements") | listed("sequences") and not (called and token.text in functions("any")):
             yield refusal("sql.write", f"{token.text.upper()} changes data, or is not known to read only")
         elif token.text in listed("followers") and before is not None and _ends_operand(before, listed("structure")):
             yield refusal("sql.several", f"{token.text.upper()} may begin a second statement", "write AS before an alias")
@@ -56,8 +56,7 @@ def judge_names(cut: Sequence[Token]) -> Iterator[Reason]:
 
 def judge_calls(cut: Sequence[Token], around: Surroundings, dialect: str | None) -> Iterator[Reason]:
     """Yield calls of functions that are not on the list, by the name as it is written."""
-    known = functions(dialect)
-    yours = frozenset(str(entry.get("function", "")).lower() for entry in entries(around.overlay, "functions"))
+    known = known_functions(around, dialect)
     product = 1.0
     for at, token in enumerate(cut[:-1]):
         if cut[at + 1].text != "(" or token.kind not in ("word", "quoted"):
@@ -68,7 +67,7 @@ def judge_calls(cut: Sequence[Token], around: Surroundings, dialect: str | None)
         name = name_of(token)
         if before is not None and before.text == "." and not _is_plain_schema(cut, at):
             yield refusal("sql.function", f"{name[:60]} is called in a schema of its own, and is not known to be harmless")
-        elif name not in known and name not in yours:
+        elif name not in known:
             yield refusal(
                 "sql.function", f"the function {name[:60]} is not known to be harmless", f"add it to risk.functions: {name[:60]}"
             )
@@ -126,6 +125,12 @@ def functions(dialect: str | None) -> frozenset[str]:
     read = table("sql")["functions"]
     spoken = read if dialect is None else {"any", dialect} & read.keys()
     return frozenset(name for each in spoken for name in str(read[each]).lower().split())
+
+
+def known_functions(around: Surroundings, dialect: str | None) -> frozenset[str]:
+    """Return the functions that may be called: the listed ones and the user's."""
+    yours = frozenset(str(entry.get("function", "")).lower() for entry in entries(around.overlay, "functions"))
+    return functions(dialect) | yours if yours else functions(dialect)
 
 
 @cache

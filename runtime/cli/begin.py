@@ -82,7 +82,6 @@ def ended(door: Door, runtime: Runtime, found: Run) -> int:
         lines = list(report(results, known=known))
         folder = runtime.keep.folder / found.id
         if folder.is_dir():
-            screen.print()
             lines.append(_artifacts(str(folder), [artifact.name for artifact in found.artifacts()]))
     else:
         lines = [_standing(found)]

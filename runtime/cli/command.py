@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 SUCCEEDED, FAILED, MISUSED, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
-_HOME = Annotated[str | None, typer.Option("--home", help="Folder of the ledger. [env: ASSENT_HOME; default: .assent]", show_default=False)]
-_WORKSPACE = Annotated[str | None, typer.Option("--workspace", help="Folder in which steps act. [default: .]", show_default=False)]
-_CONFIG = Annotated[str | None, typer.Option("--config", help="File laid over config.yaml of the home.", show_default=False)]
-_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON value.", show_default=False)]
+HomeOption = Annotated[str | None, typer.Option("--home", help="Folder of the ledger. [env: ASSENT_HOME; default: .assent]", show_default=False)]
+WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Folder in which steps act. [default: .]", show_default=False)]
+ConfigOption = Annotated[str | None, typer.Option("--config", help="File laid over config.yaml of the home.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value.", show_default=False)]
 DOOR_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "home": (_HOME, None),
-    "workspace": (_WORKSPACE, None),
-    "config": (_CONFIG, None),
-    "as_json": (_JSON, False),
+    "home": (HomeOption, None),
+    "workspace": (WorkspaceOption, None),
+    "config": (ConfigOption, None),
+    "as_json": (JsonOption, False),
 }
 
 
@@ -152,7 +152,7 @@ def tell(door: Door, message: str, hint: str = "", *, data: Mapping[str, Any] | 
         found = dict(data) if data else {"error": "Error", "message": message, "hint": hint}
         sys.stderr.write(to_json(found) + "\n")
         return
-    sys.stderr.write(f"error: {clean(message)}\n" + (f"hint: {clean(hint)}\n" if hint else ""))
+    sys.stderr.write(f"error: {clean(message, prose=True)}\n" + (f"hint: {clean(hint, prose=True)}\n" if hint else ""))
 
 
 def print_json(value: Any) -> None:

@@ -43,7 +43,7 @@ def details(review: Review) -> Iterator[Text]:
         yield styled()
         yield styled(("Warnings about the document", "bold"))
         for hint in review.hints:
-            yield styled("  ", one_line(str(hint), _ALL, known=known))
+            yield styled("  ", one_line(hint, _ALL, known=known, prose=True))
     yield styled()
     yield styled(("In the words of the author (not checked against what will run)", "bold dim"))
     for name, text in (("solution", plan.intent), ("problem", plan.problem.description), ("mitigation", plan.judgement.mitigation)):
@@ -62,8 +62,8 @@ def _call(review: Review, seen: Seen, name: str) -> Iterator[Text]:
 
 def _words(review: Review, step: Step) -> Iterator[Text]:
     if step.estimated_time_s is not None or step.cost_usd is not None:
-        time = span(step.estimated_time_s) if step.estimated_time_s is not None else "–"
-        yield styled("   ", f"estimated: {time}, {'$' + step.cost_usd if step.cost_usd is not None else '–'}")
+        time = span(step.estimated_time_s) if step.estimated_time_s is not None else "no time"
+        yield styled("   ", f"estimated: {time}, {'$' + step.cost_usd if step.cost_usd is not None else 'no cost'}")
     yield from _text(review, "the author writes", step.description)
     yield from _text(review, "the author on taking it back", step.rollback_plan)
 
@@ -71,5 +71,5 @@ def _words(review: Review, step: Step) -> Iterator[Text]:
 def _text(review: Review, name: str, text: str) -> Iterator[Text]:
     if text.strip():
         yield styled((f"   {name}:", "dim"))
-        for line in block(text, most=0, known=review.known):
+        for line in block(text, most=0, known=review.known, prose=True):
             yield styled((f"     {line}", "dim"))

@@ -20,7 +20,7 @@ from ...policies.yaml_nodes import read_nodes
 from ...schemas.errors import AssentError, Complaint, InvalidConfiguration, InvalidDocument, NotAllowed
 from ...schemas.plan import Call, Measure, Plan, Step
 from ...tools.toolbox import Toolbox
-from ..intake import plan_from, take_in
+from ..intake import read, take_in
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORM = "assent.plan/1"
@@ -69,8 +69,8 @@ def read_back(text: str, plan: Plan, tools: Toolbox, *, file: str) -> Plan:
         raise InvalidDocument(complaints, file=file)
     found = yaml.load(text, Loader=_LOADER)  # noqa: S506 - CSafeLoader is the safe loader
     if isinstance(found, Mapping) and found.get("form") == _FORM:
-        return plan_from({**found, "author": plan.author}, tools, author=plan.author)
-    return plan_from({"text": text, "file": file}, tools, author=plan.author)
+        return read({**found, "author": plan.author}, tools, author=plan.author).plan
+    return read({"text": text, "file": file}, tools, author=plan.author).plan
 
 
 def read_file(path: Path, plan: Plan, tools: Toolbox) -> Plan:

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -28,49 +29,73 @@ SIGNS = {
     "done": ("✓", "green"), "failed": ("✗", "red"), "not_started": ("○", "yellow"), "in_doubt": ("?", "bold yellow"), "abandoned": ("✗", "red"),
 }  # fmt: skip
 _PIPE_WIDTH = 160
+_SYMBOLS = frozenset("→×…≤≥≈")
+_SPLIT = re.compile("([→×…≤≥≈])")
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
-def clean(text: object, *, known: Sequence[str] = ()) -> str:
+def clean(text: object, *, known: Sequence[str] = (), prose: bool = False) -> str:
     """Return a text without secrets, with everything that could hide or steer made visible; line feeds stay.
 
     Args:
         known: values that are secret whatever they look like.
+        prose: let words of other scripts stand where they cannot be mistaken; never for names of what will be touched.
     """
     from ...policies.redact import redact
+
+    return _visible(redact(str(text), known=known), prose=prose, multiline=True)
+
+
+def one_line(text: object, limit: int = 200, *, known: Sequence[str] = (), prose: bool = False) -> str:
+    """Return a text as one clean line of about `limit` characters; the middle gives way to its own length."""
+    from ...policies.redact import redact
+
+    return _fitted(redact(str(text), known=known), limit, prose)
+
+
+def block(text: object, *, most: int = 12, width: int = 200, known: Sequence[str] = (), prose: bool = False) -> list[str]:
+    """Return a text as clean lines, at most about `most` of them and each about `width` wide; 0 for all of it."""
+    from ...policies.redact import redact
+
+    lines = redact(str(text), known=known).rstrip().split("\n")
+    if not most:
+        return [_visible(line, prose=prose) for line in lines]
+    if len(lines) <= most:
+        return [_fitted(line, width, prose) for line in lines]
+    head = (most * 2) // 3
+    tail = most - head - 1
+    hidden = lines[head : len(lines) - tail]
+    middle = _marker(f"{len(hidden):,} of {len(lines):,} lines, {sum(map(len, hidden)):,} characters")
+    return [
+        *(_fitted(line, width, prose) for line in lines[:head]), middle, *(_fitted(line, width, prose) for line in lines[len(lines) - tail :]),
+    ]  # fmt: skip
+
+
+def _visible(text: str, *, prose: bool, multiline: bool = False) -> str:
     from ...policies.show import visible
 
-    return "\n".join(visible(line) for line in redact(str(text), known=known).split("\n"))
+    # These stand for themselves: our own sentences use them, and none of them is drawn like anything in ASCII.
+    return "".join(part if part in _SYMBOLS else visible(part, letters=prose, multiline=multiline) for part in _SPLIT.split(text))
 
 
-def one_line(text: object, limit: int = 200, *, known: Sequence[str] = ()) -> str:
-    """Return a text as one clean line of about `limit` characters; the middle gives way and its length is told."""
-    return shortened(clean(text, known=known).replace("\n", "⏎"), limit)
+def _fitted(raw: str, limit: int, prose: bool) -> str:
+    whole = _visible(raw, prose=prose) if len(raw) <= limit else ""
+    if len(raw) <= limit and len(whole) <= limit:
+        return whole
+    # Cut before it is made visible, so that no escape is cut in two; an escape may be ten times as long as what it stands for.
+    keep = min(limit, len(raw) - 1)
+    while True:
+        tail = keep // 3
+        head = keep - tail
+        shown = [_visible(raw[:head], prose=prose), _visible(raw[len(raw) - tail :], prose=prose) if tail else ""]
+        if len(shown[0]) + len(shown[1]) <= limit or keep <= 2:
+            return _marker(f"{len(raw) - keep:,} of {len(raw):,} characters").join(shown)
+        keep = keep * 2 // 3
 
 
-def shortened(line: str, limit: int) -> str:
-    """Shorten an already clean line from its middle."""
-    if len(line) <= limit:
-        return line
-    head = max(1, (limit * 2) // 3)
-    tail = max(1, limit - head)
-    return f"{line[:head]} …[{len(line) - head - tail:,} characters not shown]… {line[-tail:]}"
-
-
-def block(text: object, *, most: int = 12, width: int = 200, known: Sequence[str] = ()) -> list[str]:
-    """Return a text as clean lines, at most about `most` of them and each about `width` wide; 0 for all of it."""
-    lines = clean(text, known=known).split("\n")
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not most:
-        return lines
-    if len(lines) > most:
-        head = (most * 2) // 3
-        tail = most - head - 1
-        hidden = lines[head : len(lines) - tail]
-        middle = f"… {len(hidden):,} more lines, {sum(map(len, hidden)):,} characters, not shown …"
-        lines = [*lines[:head], middle, *lines[len(lines) - tail :]]
-    return [shortened(line, width) for line in lines]
+def _marker(what: str) -> str:
+    # In a visible text every backslash is doubled or begins an escape, so nothing from outside can look like this.
+    return f"\\[{what} not shown\\]"
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -102,8 +127,8 @@ def status(value: str) -> tuple[str, str]:
     return value.replace("_", " "), _STATUS_STYLES.get(value, "")
 
 
-def columns(rows: Sequence[Sequence[str | tuple[str, str]]], *, last: int = 100) -> list[Text]:
-    """Return rows with aligned columns; only the last column may be long, and is shortened."""
+def columns(rows: Sequence[Sequence[str | tuple[str, str]]]) -> list[Text]:
+    """Return rows with aligned columns, already clean; only the last column may be long."""
     if not rows:
         return []
     texts = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
@@ -111,8 +136,7 @@ def columns(rows: Sequence[Sequence[str | tuple[str, str]]], *, last: int = 100)
     found = []
     for row in texts:
         cells = [(text.ljust(width), style) for (text, style), width in zip(row, widths, strict=False)]
-        final = (shortened(row[-1][0], last), row[-1][1])
-        found.append(styled(*_spaced([*cells, final])))
+        found.append(styled(*_spaced([*cells, row[-1]])))
     return found
 
 
@@ -128,6 +152,8 @@ def span(seconds: float) -> str:
     for size, unit in _UNITS:
         if abs(seconds) >= size:
             return f"{seconds / size:.0f} {unit}"
+    if abs(seconds) < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 

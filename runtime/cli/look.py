@@ -33,7 +33,7 @@ def inbox(door: Door, limit: _LIMIT = 50) -> int:
     for request in found:
         level = request.risk.value
         kind = request.kind.value.replace("_", " ")
-        rows.append([request.id, (level, LEVEL_STYLES[level]), kind, ago(request.opened_at), one_line(request.requester, 30), one_line(request.title, 120)])
+        rows.append([request.id, (level, LEVEL_STYLES[level]), kind, ago(request.opened_at), one_line(request.requester, 30), one_line(request.title, 120, prose=True)])
     screen = console()
     for line in columns(rows):
         screen.print(line, soft_wrap=True)
@@ -67,7 +67,7 @@ def runs(
     from .lines import status as said
 
     rows: list[list[str | tuple[str, str]]] = [[("run", "bold"), ("status", "bold"), ("changed", "bold"), ("by", "bold"), ("title", "bold")]]
-    rows += [[row.id, said(row.status.value), ago(row.updated_at), one_line(row.requester, 30), one_line(row.title, 120)] for row in found]
+    rows += [[row.id, said(row.status.value), ago(row.updated_at), one_line(row.requester, 30), one_line(row.title, 120, prose=True)] for row in found]
     screen = console()
     for line in columns(rows):
         screen.print(line, soft_wrap=True)
@@ -119,7 +119,7 @@ def _run(shelf: Shelf, row: RunRow) -> None:
     screen = console()
     level = risk_of(shelf.events(row.id)) or "not assessed"
     screen.print(styled(("Run       ", "dim"), row.id, "  ", status(row.status.value)), soft_wrap=True)
-    screen.print(styled(("Title     ", "dim"), one_line(row.title)), soft_wrap=True)
+    screen.print(styled(("Title     ", "dim"), one_line(row.title, prose=True)), soft_wrap=True)
     screen.print(styled(("Risk      ", "dim"), (level, LEVEL_STYLES.get(level, ""))), soft_wrap=True)
     screen.print(styled(("Asked by  ", "dim"), one_line(row.requester), f"  {moment(row.created_at)}, changed {ago(row.updated_at)}"), soft_wrap=True)
     plan = shelf.plan(row)
@@ -169,6 +169,6 @@ def _request(door: Door, shelf: Shelf, name: str) -> int:
     screen.print(styled((request.id, "bold"), f"  {request.kind.value.replace('_', ' ')} of {request.run_id}: {request.status.value}{settled}"), soft_wrap=True)
     for decision in request.decisions:
         void = "" if decision.counted else " (replaced by a later answer)"
-        reason = f": {one_line(decision.reason)}" if decision.reason else ""
+        reason = f": {one_line(decision.reason, prose=True)}" if decision.reason else ""
         screen.print(f"  {moment(decision.at)}  {one_line(decision.actor.id)} {decision.verdict.value.replace('_', ' ')}{void}{reason}", soft_wrap=True)
     return 0

@@ -31,15 +31,15 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Text]:
     if results.outcomes:
         yield styled()
         head: list[str | tuple[str, str]] = [("before", "bold"), ("after", "bold"), ("improvement", "bold"), ("met", "bold"), ("criterion", "bold")]
-        yield from columns([head, *(_row(outcome, known) for outcome in results.outcomes)], last=160)
+        yield from columns([head, *(_row(outcome, known) for outcome in results.outcomes)])
     for left in results.not_undone:
-        yield styled(("not taken back: ", "bold red"), one_line(left, 300, known=known))
+        yield styled(("not taken back: ", "bold red"), one_line(left, 300, known=known, prose=True))
     if results.root_cause is not None:
-        yield styled(("why: ", "bold"), one_line(results.root_cause.finding, 300, known=known))
+        yield styled(("why: ", "bold"), one_line(results.root_cause.finding, 300, known=known, prose=True))
         for evidence in results.root_cause.evidence[:8]:
-            yield styled("  • ", one_line(evidence, 300, known=known))
+            yield styled("  • ", one_line(evidence, 300, known=known, prose=True))
     for follow in results.follow_ups[:8]:
-        yield styled(("to do: ", "dim"), one_line(follow.action, 300, known=known))
+        yield styled(("to do: ", "dim"), one_line(follow.action, 300, known=known, prose=True))
     costs = results.costs
     estimated = [f"estimated {span(costs.estimated_time_s)}"] if costs.estimated_time_s is not None else []
     estimated += [f"estimated {money(costs.estimated_usd)}"] if costs.estimated_usd is not None else []
@@ -54,15 +54,15 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Text]:
 def _row(outcome: Outcome, known: Sequence[str]) -> list[str | tuple[str, str]]:
     note = f"  ({outcome.note})" if outcome.note else ""
     return [
-        _value(outcome.before, outcome.unit, known), _value(outcome.after, outcome.unit, known), one_line(outcome.improvement or "–", 20),
-        _MET[outcome.met], one_line(outcome.criterion + note, 160, known=known),
+        _value(outcome.before, outcome.unit, known), _value(outcome.after, outcome.unit, known), one_line(outcome.improvement, 20) if outcome.improvement else "–",
+        _MET[outcome.met], one_line(outcome.criterion + note, 160, known=known, prose=True),
     ]  # fmt: skip
 
 
 def _value(value: float | str | None, unit: str, known: Sequence[str]) -> str:
     if value is None:
         return "–"
-    return one_line(f"{value:g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip(), 40, known=known)
+    return one_line(f"{value:g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip(), 40, known=known, prose=True)
 
 
 def waits(requests: Sequence[Request]) -> Iterator[Text]:

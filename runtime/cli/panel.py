@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from ...policies.lint import lint
 from ...policies.plan_risk import PlanRisk
 from ...schemas.approval import Question, Request
-from ...schemas.document import Hint
 from ...schemas.errors import StaleDecision
 from ...schemas.plan import Plan
 from .lines import block, level, moment, money, one_line, span, styled
@@ -41,7 +40,7 @@ class Review:
     risk: PlanRisk
     steps: tuple[Seen, ...]
     measures: tuple[Seen, ...]
-    hints: tuple[Hint, ...]
+    hints: tuple[str, ...]
     known: tuple[str, ...] = ()
 
     @classmethod
@@ -58,7 +57,7 @@ class Review:
         place = runtime.place(request.run_id)
         return cls(
             request, plan, risk, seen_steps(plan, risk, runtime.tools, place), seen_measures(plan, risk, runtime.tools, place),
-            lint(plan.problem, plan), tuple(runtime.settings.environment.values()),
+            _hints(runtime, request, plan), tuple(runtime.settings.environment.values()),
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -66,8 +65,16 @@ class Review:
         return {
             "request": self.request.as_json(), "digest": self.plan.digest, "risk": self.risk.whole.as_json(),
             "actions": [seen.as_json() for seen in self.steps], "measures": [seen.as_json() for seen in self.measures],
-            "hints": [hint.as_json() for hint in self.hints], "plan": self.plan.as_json(),
+            "hints": list(self.hints), "plan": self.plan.as_json(),
         }  # fmt: skip
+
+
+def _hints(runtime: Runtime, request: Request, plan: Plan) -> tuple[str, ...]:
+    """Return what was vague when the document was read; of an edited plan, what is vague now."""
+    if request.version > 1:
+        return tuple(map(str, lint(plan.problem, plan)))
+    found: list[str] = next((event.data.get("hints", []) for event in runtime.ledger.events(request.run_id) if event.type == "problem.vague"), [])
+    return tuple(map(str, found))
 
 
 def panel(review: Review) -> RenderableType:
@@ -87,16 +94,16 @@ def panel(review: Review) -> RenderableType:
 def _head(review: Review) -> Iterator[Text]:
     request, problem = review.request, review.plan.problem
     context = problem.context
-    workflow = f"{review.plan.workflow_id} · " if review.plan.workflow_id else ""
+    workflow = f"{review.plan.workflow_id}, " if review.plan.workflow_id else ""
     yield _pair(review, "Workflow", f"{workflow}{request.run_id}", 300)
     yield _pair(review, "Request", f"{request.id}  (version {request.version} of the plan)")
-    yield _pair(review, "Title", problem.title)
-    where = [context.environment or "environment not named"]
+    yield styled(("Title     ", "dim"), one_line(problem.title, 160, known=review.known, prose=True))
+    where: list[str] = [context.environment or "environment not named"]
     if context.affected_systems:
         where.append(f"affects {', '.join(context.affected_systems)}")
     if context.priority:
         where.append(f"priority {context.priority}")
-    yield _pair(review, "Where", " · ".join(where))
+    yield _pair(review, "Where", ", ".join(where))
     yield styled(("Risk      ", "dim"), level(review.risk.whole.level.value))
 
 
@@ -123,7 +130,7 @@ def _actions(review: Review) -> Iterator[Text]:
         if found is not None:
             seen = review.measures[found]
             said = f"[{seen.level}] {seen.headline} → {review.plan.measures[found].read}, before and after"
-        yield styled("  • ", one_line(criterion, 160, known=review.known), (f" — {one_line(said, 160, known=review.known)}", "dim"))
+        yield styled("  • ", one_line(criterion, 160, known=review.known, prose=True), (f" — {one_line(said, 160, known=review.known)}", "dim"))
     if not criteria:
         yield styled("  no success criterion was written; success will not be known")
 
@@ -165,9 +172,9 @@ def _factors(review: Review) -> Iterator[Text]:
 def _bottom(review: Review) -> Iterator[Text]:
     estimate, need, request = review.plan.estimate, review.request.need, review.request
     yield styled()
-    cost = money(estimate.cost_usd) if estimate.cost_usd is not None else "not estimated"
-    time = span(estimate.time_s) if estimate.time_s is not None else "not estimated"
-    yield styled(("Estimated cost ", "dim"), cost, ("   time ", "dim"), time)
+    cost = money(estimate.cost_usd) if estimate.cost_usd is not None else "no cost"
+    time = span(estimate.time_s) if estimate.time_s is not None else "no time"
+    yield styled(("Estimated ", "dim"), f"{cost}, {time}")
     people = "1 approval" if need.approvals == 1 else f"{need.approvals} approvals of different people"
     given = f", {len(request.approvals)} given" if request.approvals else ""
     until = f"   until {moment(request.decide_by)}" if request.decide_by else ""
@@ -184,7 +191,7 @@ def _bottom(review: Review) -> Iterator[Text]:
         yield styled()
         yield styled(("WARNINGS ABOUT THE DOCUMENT", "bold"))
         for hint in review.hints[:_HINTS]:
-            yield styled("  • ", one_line(f"{hint.field}: {hint.missing}", 160, known=review.known))
+            yield styled("  • ", one_line(hint, 200, known=review.known, prose=True))
         if len(review.hints) > _HINTS:
             yield styled(f"  … {len(review.hints) - _HINTS:,} more, shown by ?")
 
@@ -201,7 +208,7 @@ def _words(review: Review) -> Iterator[Text]:
     who = f" {plan.author}" if plan.author else ""
     yield styled((f"IN THE WORDS OF THE AUTHOR{one_line(who, 60)} (not checked against what will run)", "bold dim"))
     for name, text in said[:_FACTORS]:
-        yield styled((f"  {name}: {one_line(text, 200, known=review.known)}", "dim"))
+        yield styled((f"  {name}: {one_line(text, 200, known=review.known, prose=True)}", "dim"))
     if len(said) > _FACTORS:
         yield styled((f"  … {len(said) - _FACTORS:,} more, shown by ?", "dim"))
 

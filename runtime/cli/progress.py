@@ -39,6 +39,7 @@ class Progress:
         self._plan: Plan | None = None
         self._screen = console()
         self._running = False
+        self._headlines: dict[tuple[str, int], str] = {}
         self._since = runtime.anchor().entries
         self._end: Callable[[], None] | None = None
 
@@ -74,10 +75,12 @@ class Progress:
             self._print(styled(("○ ", "yellow"), f"{self._name(event.data)} not started: {one_line(', '.join(event.data.get('rules', [])))}"))
 
     def _began(self, data: dict[str, Any]) -> None:
+        # Told between the dispatch and the effect: what the tool says now is what will happen, afterwards it would describe the result.
+        self._headlines[str(data["direction"]), int(data["step"])] = self._headline(data)
         if self._screen.is_terminal and not self._screen.is_dumb_terminal:
             # Without line feed; the line that tells the end takes its place.
             self._clear()
-            self._screen.print(styled(("… ", "dim"), one_line(self._said(data), max(20, self._screen.width - 6))), end="", soft_wrap=True)
+            self._screen.print(styled(("… ", "dim"), self._said(data)[: self._screen.width - 4]), end="", soft_wrap=True)
             self._running = True
 
     def _ended(self, data: dict[str, Any]) -> None:
@@ -87,16 +90,18 @@ class Progress:
             sign = "↶"
         took = span(int(data.get("ms", 0)) / 1000)
         said = "" if state == "done" else f" {state.replace('_', ' ')}"
-        self._print(styled((f"{sign} ", style), one_line(self._said(data), 160), (f"{said} ({took})", style if said else "dim")))
+        self._print(styled((f"{sign} ", style), self._said(data), (f"{said} ({took})", style if said else "dim")))
         receipt = self._receipt(data) if state != "done" else None
         if receipt is not None and receipt.summary:
             self._print(styled("    ", one_line(receipt.summary, 300, known=self._known)))
 
     def _said(self, data: dict[str, Any]) -> str:
+        place = (str(data["direction"]), int(data["step"]))
+        return f"{self._name(data)} {self._headlines[place] if place in self._headlines else self._headline(data)}"
+
+    def _headline(self, data: dict[str, Any]) -> str:
         call = self._call(data)
-        if call is None:
-            return self._name(data)
-        return f"{self._name(data)} {one_line(headline(call, self._runtime.tools, self._runtime.place(self.run_id)), 140, known=self._known)}"
+        return "" if call is None else one_line(headline(call, self._runtime.tools, self._runtime.place(self.run_id)), 140, known=self._known)
 
     def _name(self, data: dict[str, Any]) -> str:
         plan, number = self._of(data), int(data.get("step", 0))

@@ -74,7 +74,7 @@ def _asked(runtime: Runtime, request: Request) -> Run | None:
             try:
                 run = _done(runtime, review, keys[key])
             except AssentError as error:
-                sys.stdout.write(f"error: {clean(error.message)}\nhint: {clean(error.hint)}\n")
+                sys.stdout.write(f"error: {clean(error.message, prose=True)}\nhint: {clean(error.hint, prose=True)}\n")
                 if not runtime.ledger.request(request.id).is_open:
                     return runtime.run(request.run_id)
                 continue
@@ -119,7 +119,7 @@ def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
         try:
             changed = read_back(text, plan, runtime.tools, file="plan.yaml")
         except AssentError as error:
-            sys.stdout.write(f"error: {clean(error.message)}\nhint: {clean(error.hint)}\n")
+            sys.stdout.write(f"error: {clean(error.message, prose=True)}\nhint: {clean(error.hint, prose=True)}\n")
             said = ask("[E]dit again  [D]rop the edit ")
         else:
             found = changes(plan, changed)

@@ -6,6 +6,7 @@ Rules: reads only; makes no home where there is none; identifiers may be given b
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class Shelf:
         """Open the home at a folder. Raises: NotFound: there is none."""
         if not (root / "ledger.db").exists():
             raise NotFound(f"there is no home at {root}", hint="`assent run` makes one; name another one with --home or ASSENT_HOME")
-        return cls(root, Store(root / "ledger.db"))
+        return cls(root, Store(root / "ledger.db", clock=lambda: datetime.now(UTC)))
 
     @classmethod
     def over(cls, runtime: Runtime) -> Shelf:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...policies.plan_risk import PlanRisk
 from ...schemas.plan import Call, Plan, Step
-from ...schemas.risk import Reason, Risk
+from ...schemas.risk import Level, Reason, Risk
 from ...tools.tool import Place, Preview
 from ...tools.toolbox import Toolbox
 
@@ -40,7 +40,7 @@ def seen_steps(plan: Plan, risk: PlanRisk, tools: Toolbox, place: Place) -> tupl
     found = []
     for step, own, back in zip(plan.steps, risk.steps, risk.undos, strict=True):
         shown = preview(step.call, tools, place)
-        found.append(Seen(f"step {step.step}", own.level.value, shown.headline, shown.detail, undo_of(step, shown, back, tools, place), own.findings))
+        found.append(Seen(f"step {step.step}", own.level.value, shown.headline, shown.detail, undo_of(step, shown, own, back, tools, place), own.findings))
     return tuple(found)
 
 
@@ -66,16 +66,22 @@ def headline(call: Call, tools: Toolbox, place: Place) -> str:
     return preview(call, tools, place).headline
 
 
-def undo_of(step: Step, shown: Preview, risk: Risk | None, tools: Toolbox, place: Place) -> str:
-    """Return what takes a step back, from what code can do and not from what the author says."""
+def undo_of(step: Step, shown: Preview, own: Risk, back: Risk | None, tools: Toolbox, place: Place) -> str:
+    """Return what takes a step back, from what code can do and not from what the author says.
+
+    Args:
+        own: risk of the step.
+        back: risk of its written undo.
+    """
     if step.undo is not None:
-        level = f"[{risk.level.value}] " if risk is not None else ""
+        level = f"[{back.level.value}] " if back is not None else ""
         return f"undo: {level}{headline(step.undo, tools, place)}"
     try:
         args = tools.parse(step.tool, step.args)
         tool = tools[step.tool]
         effects = tool.effects(args)
-        only_reads = not effects.writes and not effects.network
+        # LOW is what was proved to read only, also of a tool that could do anything.
+        only_reads = own.level is Level.LOW or not (effects.writes or effects.network)
         can_undo = tool.can_undo(args)
     except Exception:  # noqa: BLE001 - as above: what cannot be told is told as the worse case
         only_reads = can_undo = False

@@ -24,7 +24,7 @@ def story(events: list[Event]) -> Iterator[Text]:
 def line(event: Event) -> Text:
     """Return one entry as a line."""
     who = "" if event.actor in ("", "system") else f"{one_line(event.actor, 60)}: "
-    return styled((f"{event.seq:>5}  {moment(event.at)}  ", "dim"), (who, "bold"), one_line(said(event), 240))
+    return styled((f"{event.seq:>5}  {moment(event.at)}  ", "dim"), (who, "bold"), one_line(said(event), 240, prose=True))
 
 
 def said(event: Event) -> str:
@@ -61,6 +61,8 @@ def said(event: Event) -> str:
             return f"asks to take it back{' to after step ' + str(data['to']) if data.get('to') else ''}"
         case "undo.refused":
             return f"step {number} may not be taken back: {', '.join(data.get('rules', []))}"
+        case "problem.vague":
+            return f"{len(data.get('hints', []))} warnings about the document: {'; '.join(data.get('hints', []))}"
         case "results.recorded":
             return f"results recorded, success: {_success(data.get('success'))}"
     if kind.startswith("step.") and "state" in data:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ...policies import approvals, authority
 from ...policies.plan_risk import PlanRisk
 from ...policies.policy import Policy
-from ...schemas.approval import Actor, Need, Question, Request, RequestStatus, Verdict
+from ...schemas.approval import Actor, Decision, Need, Question, Request, RequestStatus, Verdict
 from ...schemas.canonical import canonical, digest
 from ...schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass, Receipt
 from ...schemas.errors import IllegalTransition, NotAllowed, StaleDecision
@@ -319,7 +319,7 @@ class Ledger:
             plan = self._require(c, run)
             known = dispatches.of_step(c, run_id, plan.digest, step, measures=direction in ("before", "after"))
             facts = authority.Facts(
-                run=run, plan=plan, risk=self.risk(plan).whole, decisions=requests.decisions(c, "run_id", run_id),
+                run=run, plan=plan, risk=self.risk(plan).whole, decisions=_about_the_plan(requests.decisions(c, "run_id", run_id)),
                 contributors=plans.contributors(c, run_id), dispatches=known, now=at,
             )
             ruling = authority.may_run(direction, step, facts, self.policy)
@@ -458,3 +458,7 @@ class Ledger:
         """Close the store."""
         self.store.close()
 
+
+def _about_the_plan(given: Iterable[Decision]) -> tuple[Decision, ...]:
+    # What a person says of a step in doubt is about the same bytes, and must not take the place of that person's approval of them.
+    return tuple(decision for decision in given if decision.verdict in _PLAN_OPTIONS)

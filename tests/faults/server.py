@@ -197,6 +197,8 @@ class Server:
 
     def _answer(self, runtime: Any, request: Any) -> list[Any]:
         if request.kind == "plan":
+            if any(earlier.kind == "plan" and earlier.status == "approved" for earlier in runtime.ledger.requests(request.run_id)):
+                raise AssertionError("asked a second time to approve the same bytes")
             approve(runtime, request.id)
             return ["plan", request.subject.get("why", "")]
         found = world.happened(self.workspace, request.subject["tool"], request.subject["direction"])

@@ -1,0 +1,45 @@
+"""`assent graph`: draw a graph, as its module draws it or as Mermaid text. Nothing is fetched from anywhere."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from importlib import resources
+from typing import Annotated, Any, cast
+
+import typer
+
+from .command import SUCCEEDED, Door, print_json
+
+_NAMES = ("par",)
+
+
+def graph(
+    door: Door,
+    name: Annotated[str, typer.Argument(help="Name of the graph.")] = "par",
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid text, drawn from the compiled graph.")] = False,
+) -> int:
+    """Draw a graph."""
+    from ...schemas.errors import NotFound
+
+    if name not in _NAMES:
+        raise NotFound(f"there is no graph {name!r}", hint=f"the graphs are: {', '.join(_NAMES)}")
+    if door.as_json:
+        drawn = _drawable(name).to_json()
+        print_json({"graph": name, "nodes": [node["id"] for node in drawn["nodes"]], "edges": drawn["edges"]})
+    elif mermaid:
+        sys.stdout.write(_drawable(name).draw_mermaid())
+    else:
+        # The docstring is read as text: showing it costs no LangGraph.
+        package = (__package__ or "assent.runtime.cli").rpartition(".runtime")[0]
+        source = resources.files(f"{package}.graphs").joinpath(f"{name}.py").read_text(encoding="utf-8")
+        sys.stdout.write((ast.get_docstring(ast.parse(source)) or "") + "\n")
+    return SUCCEEDED
+
+
+def _drawable(name: str) -> Any:
+    from ...graphs import par
+    from ...nodes.ports import Ports
+
+    # Drawing calls no station, so the ports are never looked at.
+    return par.build(cast("Ports", None)).compile(name=name).get_graph()
