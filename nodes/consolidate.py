@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..schemas.dispatch import DispatchState
+from ..schemas.run import RunStatus
 from .endings import all_done, ending
 from .perform import Item, Performer, repeats
 from .ports import Ports
@@ -15,7 +16,7 @@ def consolidate(state: State, *, ports: Ports) -> dict[str, Any]:
     """Take the measures again where every step was done, and decide how the run ends."""
     run_id = state["run_id"]
     run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
-    if plan is None or run.status.is_over:
+    if plan is None or run.status is not RunStatus.RUNNING:
         return {"status": run.status.value}
     with ports.own(run_id):
         rows = [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest]

@@ -6,17 +6,17 @@ was dispatched before. Each refusal has a rule id; `CURABLE` are those that a fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..schemas.approval import Decision, Verdict
+from ..schemas.approval import Decision, Need, Verdict
 from ..schemas.dispatch import Direction, Dispatch, DispatchState
 from ..schemas.plan import Plan
 from ..schemas.risk import Level, Risk
 from ..schemas.ruling import Ruling
 from ..schemas.run import RunRow, RunStatus
-from .approvals import counting, need, tally
+from .approvals import counting, may_decide, need, tally
 from .policy import Policy
 
 CURABLE = frozenset({"approval.missing", "approval.expired"})
@@ -30,10 +30,13 @@ class Facts:
     Args:
         plan: decoded from the bytes whose digest the run holds in force.
         risk: of the whole plan, under the rules of now.
-        decisions: every decision recorded for this run on questions about the plan.
+        decisions: every decision recorded for this run on questions whether the plan may run; answers to other questions permit nothing.
         contributors: requester, author and editors.
         dispatches: of the step in question, both directions.
         now: the later of the wall clock and the newest entry of the log, so that a clock set back revives nothing.
+        unproved: numbers of decisions that the table holds and the log does not.
+        went_wrong: a step of this plan ended without being done, or taking back has begun.
+        back_to: number of the last step that stays, where a person asked to take back a run that is over; `None` when nobody did.
     """
 
     run: RunRow
@@ -43,6 +46,9 @@ class Facts:
     contributors: Sequence[str]
     dispatches: Sequence[Dispatch]
     now: datetime
+    unproved: Sequence[int] = ()
+    went_wrong: bool = False
+    back_to: int | None = None
 
 
 def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ruling:
@@ -61,7 +67,7 @@ def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ru
     if any(d.direction == direction and d.state in _LIVE for d in facts.dispatches):
         return _deny("dispatch.again", "this call was dispatched before")
     if direction == "undo":
-        return _may_undo(facts)
+        return _may_undo(step, facts)
     if run.status is not RunStatus.RUNNING:
         return _deny("approval.missing" if run.status.is_waiting or run.status is RunStatus.PLANNING else "run.over", f"the run is {run.status.value}")
     if run.stop_requested and direction == "do":
@@ -93,21 +99,40 @@ def _is_approved(facts: Facts, policy: Policy, *, measuring: bool) -> Ruling:
     question = need(facts.risk.level, facts.plan, facts.contributors, policy)
     if question is None:
         return Ruling(answer="allow", rules=("auto.low",))
-    decisions = facts.decisions
-    if tally(decisions, facts.plan.digest, question, policy) != "approved":
+    if facts.unproved:
+        return _deny("decision.unproved", f"the log does not hold decision {facts.unproved[0]}; `assent verify` tells what else was changed")
+    granted = max(_granted(facts, question, policy), default=None)
+    if granted is None:
         return _deny("approval.missing", f"{facts.risk.level.value} takes {question.approvals} approval(s) of these bytes by {' or '.join(question.roles)}")
-    given = [d.at for d in counting(decisions, facts.plan.digest) if d.verdict is Verdict.APPROVE]
     # Measuring afterwards only looks, and a result is owed even when the last step ended late.
-    if not measuring and facts.now >= max(given) + timedelta(seconds=policy.execute_within_s):
+    if not measuring and facts.now >= granted + timedelta(seconds=policy.execute_within_s):
         return _deny("approval.expired", "the approval ran out before this step could start")
     return Ruling(answer="allow", rules=question.rules)
 
 
-def _may_undo(facts: Facts) -> Ruling:
-    # The undo is part of the plan that was approved; what it needs is that its step really happened.
+def _granted(facts: Facts, question: Need, policy: Policy) -> Iterator[datetime]:
+    """Yield, for each time the question was put and its own answers add up, when the last answer that counts was given."""
+    digest = facts.plan.digest
+    for request in dict.fromkeys(decision.request_id for decision in facts.decisions):
+        # Answers to an earlier asking never fill up a later one: what ran out has to be given again by everybody.
+        own = [decision for decision in facts.decisions if decision.request_id == request]
+        if tally(own, digest, question, policy) == "approved":
+            yield max(
+                decision.at
+                for decision in counting(own, digest)
+                if decision.verdict is Verdict.APPROVE and may_decide(decision.actor, decision.verdict, question, policy, reason=decision.reason).is_allowed
+            )
+
+
+def _may_undo(step: int, facts: Facts) -> Ruling:
     if not any(d.direction == "do" and d.state is DispatchState.DONE for d in facts.dispatches):
         return _deny("undo.nothing", "the step was not done, so there is nothing to undo")
-    return Ruling(answer="allow", rules=("plan.rollback",))
+    # The undo was approved with the plan, for the case that a step goes wrong; without that case it takes a person who asks for it.
+    if facts.run.status is RunStatus.RUNNING and facts.went_wrong:
+        return Ruling(answer="allow", rules=("plan.rollback",))
+    if facts.run.status.is_over and facts.back_to is not None and step > facts.back_to:
+        return Ruling(answer="allow", rules=("rollback.requested",))
+    return _deny("undo.unasked", "no step went wrong, and nobody asked to take this step back")
 
 
 def _deny(rule: str, reason: str) -> Ruling:

@@ -10,16 +10,20 @@ import difflib
 from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from ..schemas.approval import Stage
 from ..schemas.canonical import canonical, digest
 from ..schemas.errors import InvalidConfiguration
+from ..schemas.escalation import Blocker
 from ..schemas.noun import Noun
 from ..schemas.risk import Level
+from ..schemas.window import Recurring
 from .durations import seconds
+from .windows import overlap
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -31,8 +35,43 @@ class Rule(Noun):
     approvals: int = Field(default=1, ge=1, le=20)
     decide_within_s: int = Field(ge=1, alias="decide_within")
     reason_required: bool = False
+    chain: tuple[Stage, ...] = Field(default=(), description="Roles in order; takes the place of `roles` and `approvals`.")
+    denials: int = Field(default=1, ge=1, le=20)
 
     _span = field_validator("decide_within_s", mode="before")(lambda value: _span(value))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages in order."""
+        return self.chain or (Stage(roles=self.roles, approvals=self.approvals),)
+
+
+class Waiting(Noun):
+    """What happens while a question is open."""
+
+    remind_every_s: int = Field(default=0, ge=0, alias="remind_every")
+    backup_after_s: int = Field(default=7200, ge=1, alias="backup_after")
+    backup_roles: tuple[str, ...] = ()
+
+    _span = field_validator("remind_every_s", "backup_after_s", mode="before")(lambda value: _span(value))
+
+
+class Escalation(Noun):
+    """To whom a blocker goes, and after how long."""
+
+    to: str
+    after_s: int = Field(ge=1, alias="after")
+
+    _span = field_validator("after_s", mode="before")(lambda value: _span(value))
+
+
+class Retention(Noun):
+    """How long the details of a run are kept after it ended; the log keeps its entries for ever."""
+
+    completed_s: int = Field(ge=0, alias="completed")
+    rejected_s: int = Field(ge=0, alias="rejected")
+
+    _span = field_validator("completed_s", "rejected_s", mode="before")(lambda value: _span(value))
 
 
 class Tier(Noun):
@@ -42,6 +81,9 @@ class Tier(Noun):
     authority: str = ""
     highest: Level
     environments: tuple[Literal["development", "staging", "production"], ...] = Field(min_length=1)
+    decide_within_s: int | None = Field(default=None, ge=1, alias="decide_within")
+
+    _span = field_validator("decide_within_s", mode="before")(lambda value: _span(value))
 
 
 class Member(Noun):
@@ -75,17 +117,23 @@ class Policy(Noun):
     version: Literal[1] = 1
     preset: Literal["solo", "team"] = "solo"
     auto_approve: Literal["LOW", "none"] = "LOW"
+    roles: tuple[str, ...] = Field(default=("developer", "lead", "admin"), min_length=1)
     approvals: dict[Level, Rule]
     execute_within_s: int = Field(ge=1, alias="execute_within")
     separation_of_duties: tuple[Level, ...] = ()
     strict_problems: bool = False
+    windows: tuple[Recurring, ...] = ()
+    waiting: Waiting = Field(default_factory=Waiting)
+    escalation: dict[Blocker, Escalation]
+    retention: Retention
+    review_after_s: int = Field(ge=1, alias="review_after")
     actors: dict[str, Member] = Field(default_factory=dict)
     tiers: dict[int, Tier] = Field(default_factory=dict)
     costs: Rates = Field(default_factory=Rates)
     limits: Bounds = Field(default_factory=Bounds)
     risk: dict[str, Any] = Field(default_factory=dict)
 
-    _span = field_validator("execute_within_s", mode="before")(lambda value: _span(value))
+    _span = field_validator("execute_within_s", "review_after_s", mode="before")(lambda value: _span(value))
 
     @field_validator("actors", mode="before")
     @classmethod
@@ -100,8 +148,28 @@ class Policy(Noun):
         missing = [level.value for level in Level if level not in self.approvals]
         if missing:
             raise ValueError(f"approvals: no rule for {', '.join(missing)}; an empty rule would approve by default")
-        if self.approvals[Level.CRITICAL].approvals < 2:
+        if sum(stage.approvals for stage in self.approvals[Level.CRITICAL].stages) < 2:
             raise ValueError("approvals.CRITICAL.approvals: critical plans take at least 2 different people")
+        missing = [blocker for blocker in get_args(Blocker) if blocker not in self.escalation]
+        if missing:
+            raise ValueError(f"escalation: no row for {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _only_known_roles(self) -> Policy:
+        used = [(f"approvals.{level.value}", role) for level, rule in self.approvals.items() for stage in rule.stages for role in stage.roles]
+        used += [(f"actors.{name}", role) for name, member in self.actors.items() for role in member.roles]
+        used += [("waiting.backup_roles", role) for role in self.waiting.backup_roles]
+        for key, role in used:
+            if role not in self.roles:
+                raise ValueError(f"{key}: unknown role {role!r}; the roles are {', '.join(self.roles)} (add it to `roles:`)")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_do_not_overlap(self) -> Policy:
+        found = overlap(self.windows)
+        if found:
+            raise ValueError(f"windows: {found}; merge them")
         return self
 
     @cached_property

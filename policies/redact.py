@@ -1,13 +1,13 @@
 """Hide secrets in a text before it leaves: display, log, notification, audit, error, prompt.
 
-- What is hidden: tokens of known formats, private keys, values beside the name of a secret, credentials in URLs, headers, cookies, command
-  lines and password files, and every spelling of the values that the caller holds (`known`).
+- What is hidden: tokens of known formats, private keys, values beside the name of a secret, credentials in URLs, headers,
+  cookies, command lines and password files, and every spelling of the values that the caller holds (`known`).
 - Each is replaced by a marker that names its kind, `[redacted:github-token]`; names and surroundings stay readable.
 - A redacted text is redacted: a second pass changes nothing.
 - Linear in the length of the text, whatever it holds.
 
-Formats and words are data (`secrets.yaml`). Personal data is another matter, with its own switch: `redact_pii`. Random text without a known
-format or a name beside it is not hidden: digests, ids and commits look the same.
+Formats and words are data (`secrets.yaml`). Personal data is another matter, with its own switch: `redact_pii`. Random text
+without a known format or a name beside it is not hidden: digests, ids and commits look the same.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def redact(text: str, *, known: Sequence[str] = ()) -> str:
 
     Args: as for `find_secrets`.
 
-    Returns: the text, the same object if nothing was found. A text that keeps giving up new secrets after `_ROUNDS` rounds was built to do so,
+    Returns: the text, the same object if nothing was found. A text that keeps giving up new secrets after `_ROUNDS` rounds
+    was built to do so,
     and is hidden as a whole.
     """
     for _ in range(_ROUNDS):

@@ -1,12 +1,13 @@
 """Find secrets that stand beside a name: assignments, settings, options, headers, XML elements, pairs and tables.
 
-- One pass over the names of a text; each is read once (`redact_names`) and its value once (`redact_values`), at most a few hundred characters
-  of it unless it is a secret.
-- The looser the tie between name and value, the more is asked of the value: `name=value` and `"name": "value"` are tight, a table cell or a
-  following word count only if they look random.
+- One pass over the names of a text; each is read once (`redact_names`) and its value once (`redact_values`), at most a few
+  hundred characters of it unless it is a secret.
+- The looser the tie between name and value, the more is asked of the value: `name=value` and `"name": "value"` are tight, a
+  table cell or a following word count only if they look random.
 - What stays readable: the name, the separator, the quotes and everything behind the value.
 
-Values without a name beside them are `redact_formats`; places that have a grammar of their own (URLs, cookies, command lines) `redact_places`.
+Values without a name beside them are `redact_formats`; places that have a grammar of their own (URLs, cookies, command lines)
+`redact_places`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from .redact_span import Span
 from .redact_values import How, is_opaque, is_password, is_token, stands_for
 
 _STEMS = (
-    "pass|pwd|pw|secret|token|key|auth|cred|cookie|sess|bearer|jwt|pat|psk|[cx]srf|salt|pepper|licen|sig|senha|contrase|motdep|wachtw|bindpw"
+    "pass|pwd|pw|secret|token|key|auth|cred|cookie|sess|bearer|jwt|pat|psk|[cx]srf|salt|pepper|licen|sig|senha|contrase|motdep"
+    "|wachtw"
 )
 _NAMED = re.compile(
     rf"""(?<![\w.\-])(?<!\[redacted:)(?P<name>[\w.\-]{{0,48}}?(?:{_STEMS})[\w.\-]*+)
     (?P<close>(?:\\{{0,7}}["'`]|&quot;)?[\])]?)
     (?:
       (?P<default>:[-=])(?=[^\s=])
-    | (?P<pair>\\{{0,7}}["']?[\s,;]{{0,80}}(?:-[ ])?(?:\\{{0,7}}["'])?value\\{{0,7}}["']?[ \t]{{0,8}}[:=]{{1,2}}[ \t]{{0,8}})
-    | (?P<typed>[ \t]{{0,8}}\??:[ \t]{{0,8}}(?:str|string|String|bytes|Optional\[str\]|str\ \|\ None|SecretStr|Final|&str|&'static\ str|any|Any)[?!]?[ \t]{{1,8}}=[ \t]{{0,8}}|[ \t]{{1,8}}(?:string|\[\]byte|text)[ \t]{{1,8}}:?=[ \t]{{0,8}})
+    | (?P<pair></key>\s{{0,40}}<string>
+        |\\{{0,7}}["']?[\s,;]{{0,80}}(?:-[ ])?(?:\\{{0,7}}["'])?value\\{{0,7}}["']?[ \t]{{0,8}}[:=]{{1,2}}[ \t]{{0,8}})
+    | (?P<typed>[ \t]{{0,8}}\??:[ \t]{{0,8}}
+        (?:str|string|String|bytes|Optional\[str\]|str\ \|\ None|SecretStr|Final|&str|&'static\ str|any|Any)[?!]?[ \t]{{1,8}}=[ \t]{{0,8}}|[ \t]{{1,8}}(?:string|\[\]byte|text)[ \t]{{1,8}}:?=[ \t]{{0,8}})
     | (?P<assign>[ \t]{{0,32}}(?:[:?!+]?={{1,3}}>?|:(?!:|//)|->|<-|%3D|%3A)[ \t]{{0,32}}(?:\r?\n[ \t]{{1,40}}(?=\\?["']))?)
     | (?P<element>(?:[ \t][^<>\n]{{0,80}})?>)
     | (?P<cell>[ \t]{{0,40}}[,|][ \t]{{0,40}})
@@ -55,8 +59,11 @@ _CELL = re.compile(r"""[^\s"'`<>\\,;|&(){}\[\]]{1,96}""")
 _CUTS = re.compile(r"[;|&,]")
 _CUT = re.compile(r"[;|](?=\s|$|[\w .-]{1,40}=)|&(?=[\w.%\[\]-]{1,60}=|$|amp;)|,(?=$|[\w.-]{1,40}[=:])")
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n([ \t]+)(\S[^\n]*)(?:\n\1[^\n]*)*+")
-_SETTER = re.compile(r"(?:\bset|\bsetx|\bsetenv|\benv|\barg|\bput|\badd|\bexport|\bconfig|\bdefine|\bheader|\blogin|\bparam|\bsecret)[ \t]+[\"'(]?$", re.IGNORECASE)
+_SETTER = re.compile(
+    r"\b(?:set|setx|setenv|env|arg|put|add|export|config|define|header|login|param|secret)[ \t]+[\"'(]?$", re.IGNORECASE
+)
 _NETRC = re.compile(r"\b(?:login|machine|account)\s+\S{1,200}\s+$")
+_TAG = re.compile(r"<(?!/)[^<>]{0,120}$")
 _QUERY = ("?", "&")
 _URL_CUT = re.compile(r"[&#]")
 
@@ -80,7 +87,7 @@ def _value(text: str, found: re.Match[str], tier: Tier) -> Span | None:
     begin = found.start()
     before = text[begin - 1 : begin]
     if link == "element":
-        if before != "<":
+        if not _TAG.search(text, max(0, begin - 120), begin):
             return None
         end = text.find("<", found.end(), found.end() + 8192)
         end = end if end >= 0 else min(len(text), found.end() + 8192)
@@ -91,8 +98,10 @@ def _value(text: str, found: re.Match[str], tier: Tier) -> Span | None:
     else:
         at = found.end()
     if link == "assign" and text.startswith(("|", ">"), at) and (block := _BLOCK.match(text, at)):
-        hidden = Span(block.start(2), block.end(), "password" if tier is Tier.PASSWORD else "secret")
-        return hidden if is_opaque(block[2]) or (tier is Tier.PASSWORD and not stands_for(block[2]) and " " not in block[2]) else None
+        word = block[2].rstrip()
+        if is_opaque(word, least=12) or (tier is Tier.PASSWORD and " " not in word and not stands_for(word)):
+            return Span(block.start(2), block.end(), "password" if tier is Tier.PASSWORD else "secret")
+        return None
     opened = _OPEN.match(text, at) if text[at : at + 1] in _OPENERS else None
     if opened:
         start, end = _inside(text, opened)
@@ -124,7 +133,7 @@ def _may_be_hexadecimal(name: str, tier: Tier, link: str, how: How) -> bool:
     """Tell whether plain hexadecimal beside this name is a secret, and not a digest or an id."""
     if tier is Tier.WEAK:
         return name.isupper() or not name.lower().endswith(("key", "keys", "tokens", "cookie"))
-    return link != "space" or how == "quoted" or name.isupper() or name.startswith("-")
+    return link != "space" or how == "quoted" or name.isupper() or not name.isalpha() or not (name.islower() or name.istitle())
 
 
 def _how(text: str, found: re.Match[str], link: str, before: str, end: int, tier: Tier) -> How:
@@ -144,7 +153,8 @@ def _how(text: str, found: re.Match[str], link: str, before: str, end: int, tier
 
 
 def _is_told(text: str, found: re.Match[str], tier: Tier, quoted: bool) -> bool:
-    """Tell whether a name followed by a blank is surely followed by its value: an option, a setter before it, SQL, a netrc file."""
+    """Tell whether a name followed by a blank is surely followed by its value: an option, a setter before it, SQL, a netrc
+    file."""
     name = found["name"]
     if name.startswith("-"):
         return True
@@ -173,9 +183,11 @@ def _bare(text: str, at: int, pattern: re.Pattern[str]) -> tuple[int, int]:
     bare = pattern.match(text, at)
     if bare is None:
         return at, at
-    first = _CUTS.search(text, at + 1, bare.end())
-    cut = _CUT.search(text, first.start(), bare.end()) if first else None
-    end = cut.start() if cut else bare.end()
+    end = bare.end()
+    first = _CUTS.search(text, at + 1, end)
+    # What follows a separator tells whether it ends the value, so the search may look a little behind the value's end.
+    cut = _CUT.search(text, first.start(), min(len(text), end + 48)) if first else None
+    end = min(end, cut.start()) if cut else end
     while end > at + 1 and text[end - 1] in ",;.:)]}":
         end -= 1
     return at, end

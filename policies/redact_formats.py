@@ -2,7 +2,8 @@
 
 - A format is looked for only where one of its words is in the text; its pattern never goes back, so time stays linear.
 - A match with few different characters, or one that says that it is an example, is a placeholder and stays.
-- A private key is hidden from its first dash to its last; without an end, as far as its body reaches. Public keys and certificates stay.
+- A private key is hidden from its first dash to its last; without an end, as far as its body reaches. Public keys and
+  certificates stay.
 
 Values that are secret only because of their surroundings are `redact_assign` and `redact_places`.
 """

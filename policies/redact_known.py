@@ -1,6 +1,7 @@
 """Find values that the runtime holds and that no pattern can match, in every spelling that a text may give them.
 
-- Exact, escaped (JSON, shell, HTML, URL), hexadecimal, backwards, line by line, and inside base64 at each of its three alignments.
+- Exact, escaped (JSON, shell, HTML, URL), hexadecimal, backwards, line by line, and inside base64 at each of its three
+  alignments.
 - Values shorter than `LEAST` characters are ignored: they would hide half of the text and protect nothing.
 
 It keeps nothing: the values are arguments, and no message carries them.
@@ -66,7 +67,8 @@ def spellings(value: str) -> frozenset[str]:
 
 
 def _base64_cores(value: str) -> Iterator[tuple[str, bool, bool]]:
-    """Yield, for each alignment and alphabet, the characters that depend on the value alone, and whether a half one stands on each side."""
+    """Yield, for each alignment and alphabet, the characters that depend on the value alone, and whether a half one stands on
+    each side."""
     raw = value.encode("utf-8", "surrogatepass")
     for lead in range(3):
         for alphabet in (base64.b64encode, base64.urlsafe_b64encode):

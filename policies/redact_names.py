@@ -1,7 +1,7 @@
 """Read a name: does `db.password`, `X-Api-Key`, `AWS_SECRET_ACCESS_KEY` or `max_tokens` name a secret?
 
-- A name is cut into words; the last word decides, the words before it may take it back (`next_token`, `primary_key`) and a last word that
-  speaks about a secret (`token_ttl`, `secret_name`) does too.
+- A name is cut into words; the last word decides, the words before it may take it back (`next_token`, `primary_key`) and a last
+  word that speaks about a secret (`token_ttl`, `secret_name`) does too.
 - Names written together count by how they end (`dbpassword`, `npassword` after an escaped newline).
 
 Words are data (`secrets.yaml`, `names`). It never looks at the value.

@@ -21,27 +21,44 @@ from .redact_values import is_opaque, is_wordy, stands_for
 
 _AUTHORITY = re.compile(r"""(?<=://)(?P<user>[^\s/?#"'<>`@:\\]{0,256})(?::(?P<word>[^\s/?#"'<>`\\]{1,512}))?@(?=[\w.\-\[$%{*])""")
 _SLASHED = re.compile(r"""(?<=://)[^\s/?#"'<>`@:\\]{0,64}:(?P<word>(?![0-9]{1,5}/)[^\s"'<>`@\\:]{1,100})@(?=[\w.-]{1,200}[:/])""")
-_DRIVER = re.compile(r"""(?<![\w.:/-])[\w.-]{1,64}:(?P<word>[^\s"'<>`@/\\:]{4,128})@(?:tcp|unix|udp)?(?=\(|[\w-]{1,63}\.[\w.-]{2,80}|localhost\b)""")
+_DRIVER = re.compile(
+    r"""(?<![\w.:/-])[\w.-]{1,64}:(?P<word>[^\s"'<>`@/\\:]{4,128})@(?:tcp|unix|udp)?"""
+    r"""(?=\(|[\w-]{1,63}\.[\w.-]{2,80}|localhost\b)"""
+)
 _SCHEMED = re.compile(
     r"""\b(?:proxy-)?authorization\\{0,7}["'`\]]{0,2}[ \t]{0,8}[:=,)(>]{1,2}[ \t]{0,8}\\{0,7}(?:[brfu]?["'`])?[ \t]{0,4}
     (?P<scheme>[A-Za-z][\w-]{0,30}[ ]+)?(?P<value>[^\s"'`<>\\,;)}]{4,8192})""",
     re.VERBOSE | re.IGNORECASE,
 )
+_SCHEMES = frozenset({"basic", "bearer", "token", "bot", "ssws", "jwt", "oauth", "negotiate", "splunk", "snowflake"})
 _BEARER = re.compile(r"\b[Bb](?:earer|EARER)(?:[ \t]{1,4}|%20|\+)(?P<value>[A-Za-z0-9._~+/=-]{12,})")
 _BASIC = re.compile(r"\b[Bb](?:asic|ASIC)(?:[ \t]{1,4}|%20)(?P<value>[A-Za-z0-9+/=_-]{8,4096})")
 _SIGNED = re.compile(r"\bSignature=(?P<value>[0-9a-f]{64})\b")
 _DIGEST = re.compile(r"\bresponse=\"(?P<value>[0-9a-f]{32,128})\"")
 _JAR = re.compile(
-    r"""\b(?:set-)?cookie[s2]?\\{0,7}["'`\]]{0,2}(?:[ \t]{0,8}[:=,][ \t]{0,8}|[ ])\\{0,7}(?:[brfu]?["'`])?(?P<jar>[^\s"'`<>\\=;,]{1,128}=[^\n"'`<>\\]{1,8192})""",
+    r"""\b(?:set-)?cookie[s2]?\\{0,7}["'`\]]{0,2}(?:[ \t]{0,8}[:=,][ \t]{0,8}|[ ])\\{0,7}(?:[brfu]?["'`])?
+    (?P<jar>[^\s"'`<>\\=;,]{1,128}=[^\n"'`<>\\]{1,8192})""",
     re.VERBOSE | re.IGNORECASE,
 )
-_CRUMB = re.compile(r"(?:^|;)\s*([^\s=;]{1,128})=([^;\s,]{4,})")
-_PGPASS = re.compile(r"^(?:[\w.*-]{1,255}):(?:[0-9]{4,5}|\*):[\w*-]{1,64}:[\w.*@-]{1,64}:((?:[^\s:\\]|\\.){4,256})[ \t]*\r?$", re.MULTILINE)
+_CRUMB = re.compile(r"([^\s=;,]{1,128})=([^;\s,]{4,})")
+_PGPASS = re.compile(
+    r"^[\w.*-]{1,255}:(?:[0-9]{4,5}|\*):[\w*-]{1,64}:[\w.*@-]{1,64}:((?:[^\s:\\]|\\.){4,256})[ \t]*\r?$", re.MULTILINE
+)
 _OPENSSL = re.compile(r"(?:-pass(?:in|out)?|--?passphrase)[ =]{1,4}[\"']?pass:([^\s\"']{3,256})")
-_IDENTIFIED = re.compile(r"\b(?:IDENTIFIED(?: WITH \S{1,64})?(?: BY| AS)|(?-i:PASSWORD)\()\s{0,8}(?:PASSWORD )?['\"]([^'\"\s]{4,256})['\"]", re.IGNORECASE)
-_PIPED = re.compile(r"(?:\becho|\bprintf)[ \t]+(?:-\w+[ \t]+|[\"']?%s(?:\\n)?[\"']?[ \t]+)*[\"']?([^\s\"'|]{4,256})[\"']?[ \t]*\|[ \t]*")
+_IDENTIFIED = re.compile(
+    r"\b(?:IDENTIFIED(?: WITH \S{1,64})?(?: BY| AS)|(?-i:PASSWORD)\()\s{0,8}(?:PASSWORD )?['\"]([^'\"\s]{4,256})['\"]",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"""(?:\bauth[ ]?=[ ]?\(|Auth\()[ ]{0,4}[brfu]?["'][^"'\n]{0,64}["'],[ ]{0,4}[brfu]?["']([^"'\n]{4,256})["']""")
+_ORACLE = re.compile(r"""(?:\bsqlplus|\bsqlldr|\bexpdp|\bimpdp|:thin:)(?:[ ]-\w{1,8})?[ ]{0,4}["']?\w{1,64}/([^\s@"'/]{3,128})@""")
+_WINDOWS = re.compile(r"""\bnet user \S{1,64} ([^\s/*"']{4,128})|ConvertTo-SecureString (?:-String )?["']([^"'$\n]{4,256})["']""")
+_HTPASSWD = re.compile(r"\bhtpasswd[ ]+-\w{0,8}b\w{0,8}[ ]+\S{1,200}[ ]+\S{1,64}[ ]+([^\s\"']{4,128})")
+_PIPED = re.compile(
+    r"\b(?:echo|printf)[ \t]+(?:-\w{1,8}[ \t]+|[\"']?%s(?:\\n)?[\"']?[ \t]+){0,3}[\"']?([^\s\"'|]{4,256})[\"']?[ \t]*\|[ \t]*"
+)
 _READER = re.compile(
-    r"[^\n|]{0,200}?(?:--password-stdin|--pass-stdin|--with-token|--passphrase-fd|--stdin\b|\bchpasswd\b|\bsudo[ \t]+(?:-\w+[ \t]+)*-S\b|\bsudo[ \t]+-S|cryptsetup|login)"
+    r"[^\n|]{0,200}?(?:--password-stdin|--pass-stdin|--with-token|--passphrase-fd|--stdin\b|\bchpasswd\b|\bcryptsetup\b"
+    r"|\bsudo[ \t]+(?:-\w{1,8}[ \t]+){0,4}-S\b|\blogin\b)"
 )
 _HERE = re.compile(r"<<<[ \t]*[\"']?([^\s\"'|]{4,256})[\"']?")
 _HEAD_END = re.compile(r"[\n;|&]")
@@ -67,6 +84,12 @@ def placed_secrets(text: str) -> Iterator[Span]:
         yield from (Span(m.start(1), m.end(1), "password") for m in _OPENSSL.finditer(text) if not stands_for(m[1]))
     if "identified" in low or "password(" in low:
         yield from (Span(m.start(1), m.end(1), "password") for m in _IDENTIFIED.finditer(text) if not stands_for(m[1]))
+    for word, pattern in (("auth", _LOGIN), ("@", _ORACLE), ("securestring", _WINDOWS), ("net user", _WINDOWS), ("htpasswd",
+    _HTPASSWD)):
+        if word in low:
+            found = (Span(*m.span(m.lastindex or 1), "password") for m in pattern.finditer(text) if not
+            stands_for(m[m.lastindex or 1]))
+            yield from found
     if "|" in text or "<<<" in text:
         yield from _piped(text)
     yield from _commands(text)
@@ -98,9 +121,10 @@ def _authorizations(text: str) -> Iterator[Span]:
             for pattern in (_SIGNED, _DIGEST):
                 if part := pattern.search(text, start, min(len(text), start + 4096)):
                     yield Span(part.start(1), part.end(1), "authorization")
-        elif value[0] in "{$":
+        elif value[0] in "{$" or value.endswith("token="):
             continue
-        elif scheme in ("basic", "bearer", "token", "apikey", "key", "bot", "ssws", "jwt", "oauth", "negotiate", "genie", "splunk", "digest", "snowflake") or "key" in scheme:
+        elif scheme in ("basic", "bearer", "token", "apikey", "key", "bot", "ssws", "jwt", "oauth", "negotiate", "genie",
+        "splunk", "digest", "snowflake") or "key" in scheme:
             if not stands_for(value) and not (value.isalpha() and is_wordy(value)):
                 yield Span(start, end, "authorization")
         elif is_opaque(value) and not stands_for(value, quoted=False):
@@ -178,7 +202,8 @@ def _commands(text: str) -> Iterator[Span]:
 
 
 def _taken(options: tuple[Command, ...], before: re.Match[str] | None, word: re.Match[str]) -> Span | None:
-    """Return the secret in one word of a command line: glued to its option, behind it, or, for commands like `cargo login`, alone."""
+    """Return the secret in one word of a command line: glued to its option, behind it, or, for commands like `cargo login`,
+    alone."""
     shown, option = word[0], before[0] if before else ""
     dashed = shown[0] in "-/"
     if not dashed and option[:1] not in ("-", "/") and options[0].option:

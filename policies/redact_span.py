@@ -15,9 +15,11 @@ from functools import lru_cache
 from .redact_table import table
 
 STRUCTURAL = frozenset({
-    "password", "secret", "authorization", "cookie", "url-password", "private-key", "kubernetes-secret", "jwt", "known", "unsettled",
-    "payment-card", "email", "phone", "iban", "social-security-number",
+    "password", "secret", "authorization", "cookie", "url-password", "private-key", "kubernetes-secret", "jwt", "known",
+    "unsettled", "payment-card", "email", "phone", "iban", "social-security-number",
 })  # fmt: skip
+"""Kinds that no row of the table names."""
+
 _MARKER = re.compile(r"\[redacted:([a-z0-9-]{2,40})\]")
 
 

@@ -4,7 +4,8 @@
 - The table is checked when it is read: a row that cannot be used is an error of the package, not of the text.
 - The digest covers the exact bytes of the file, so that a record can say which table hid what.
 
-It holds no rule: how a format is looked for is `redact_formats`, how a name is read `redact_names`, how a value is judged `redact_values`.
+It holds no rule: how a format is looked for is `redact_formats`, how a name is read `redact_names`, how a value is judged
+`redact_values`.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ class Table:
 def table() -> Table:
     """Return the shipped table. Raises `KeyError` or `re.error` if the package's own file is damaged."""
     raw = files(__package__ or "assent.policies").joinpath("secrets.yaml").read_bytes()
-    loaded: dict[str, Any] = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe loaders
-    prefixed = [Format(kind, (p,), re.compile(re.escape(p) + body)) for kind, prefixes, body in loaded["prefixed"] for p in prefixes]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loaded: dict[str, Any] = yaml.load(raw, Loader=loader)  # noqa: S506  # both are safe loaders
+    rows = loaded["prefixed"]
+    prefixed = [Format(kind, (p,), re.compile(re.escape(p) + body)) for kind, prefixes, body in rows for p in prefixes]
     worded = [Format(kind, (p,), re.compile(_begun(p) + body)) for kind, prefixes, body in loaded["worded"] for p in prefixes]
     shaped = [Format(kind, tuple(words), re.compile(_begun("") + pattern)) for kind, words, pattern in loaded["shaped"]]
     return Table(
@@ -71,6 +74,7 @@ def table() -> Table:
 
 
 def _begun(word: str) -> str:
-    """Return a pattern for `word` where a word may begin. The word stands first, so that the search for it is one for plain text."""
+    """Return a pattern for `word` where a word may begin. The word stands first, so that the search for it is one for plain
+    text."""
     plain = re.escape(word)
     return f"{plain}(?:(?<![A-Za-z0-9]{plain})|{'|'.join(f'(?<={escape}{plain})' for escape in _ESCAPES)})"

@@ -1,12 +1,13 @@
 """Judge a value: is it a secret, something that stands for one, or plain words?
 
-- A marker of an earlier pass, a reference (`${VAR}`, `os.environ[...]`, `op://vault/item`) and a placeholder (`<token>`, `changeme`, `xxxx`)
-  are no secrets, whatever the name beside them.
+- A marker of an earlier pass, a reference (`${VAR}`, `os.environ[...]`, `op://vault/item`) and a placeholder (`<token>`,
+  `changeme`, `xxxx`) are no secrets, whatever the name beside them.
 - *Opaque* means that nobody would write it as words: digits among letters, changing case, no pronounceable runs.
-- How much is asked of a value depends on its name (`redact_names.Tier`): a password may be a word, a token must not be words, and beside a
-  doubtful name only opaque values count.
+- How much is asked of a value depends on its name (`redact_names.Tier`): a password may be a word, a token must not be words,
+  and beside a doubtful name only opaque values count.
 
-Each test reads at most `_READ` characters, so that judging is constant in the length of the text. It does not look at the surroundings.
+Each test reads at most `_READ` characters, so that judging is constant in the length of the text. It does not look at the
+surroundings.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from .redact_span import is_marker
 from .redact_table import table
 
 How = Literal["quoted", "tight", "plain", "spaced"]
-"""How a value is tied to its name: in quotes; by `=` without blanks to an option or an upper-case name, where a bare word is a value and not a
+"""How a value is tied to its name: in quotes; by `=` without blanks to an option or an upper-case name, where a bare word is
+a value and not a
 variable; by `:` or `=`; by `=` with blanks around it, as in code."""
 
 _READ = 128
@@ -35,11 +37,14 @@ _TEMPLATE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _TEMPLATE_INSIDE = re.compile(
-    r"\$\{\{?[^{}]{0,64}\}|\{\{[^{}]{0,64}\}\}|\$\([^()]{0,64}\)|%\(\w{1,64}\)s|#\{[^{}]{0,64}\}|\$[A-Z_]{3,}\b|<[A-Za-z][\w -]{0,64}>"
+    r"\$\{\{?[^{}]{0,64}\}|\{\{[^{}]{0,64}\}\}|\$\([^()]{0,64}\)|%\(\w{1,64}\)s|#\{[^{}]{0,64}\}|\$[A-Z_]{3,}\b"
+    r"|<[A-Za-z][\w -]{0,64}>"
 )
 _PATH = re.compile(
-    r"(?:~|\.{1,2})?/(?:run|etc|var|home|usr|opt|tmp|mnt|srv|root|secrets|vault|dev|proc|app|data|workspace|keys|Users|private|path|config|certs?)(?:/.*)?"
-    r"|(?:~|\.{1,2})[/\\].*|[A-Za-z]:\\.*|[\w./-]+\.(?:pem|key|crt|cer|txt|json|ya?ml|env|toml|ini|conf|py|js|ts|go|rb|php|java|html?|md|pub|p12|jks|enc)"
+    r"(?:~|\.{1,2})?/(?:run|etc|var|home|usr|opt|tmp|mnt|srv|root|secrets|vault|dev|proc|app|data|workspace|keys|Users|private"
+    r"|path|config|certs?)(?:/.*)?"
+    r"|(?:~|\.{1,2})[/\\].*|[A-Za-z]:\\.*"
+    r"|[\w./-]+\.(?:pem|key|crt|cer|txt|json|ya?ml|env|toml|ini|conf|py|js|ts|go|rb|php|java|html?|md|pub|p12|jks|enc)"
 )
 _CODE = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*(?:\(.*|\[.*|\{.*|\?|!|<.*|\.\.\.)?", re.DOTALL)
 _CALL = re.compile(r"(?:await|new|not|lambda|async|function|yield)\b|/\^|[A-Za-z_$][\w$.]*(?:\(|\[|::|->)")
@@ -109,7 +114,8 @@ def is_wordy(value: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _measured(text: str) -> tuple[int, int, float, float]:
-    """Count letters and digits; measure the mean length of runs of letters of one word, and how many of their pairs English has."""
+    """Count letters and digits; measure the mean length of runs of letters of one word, and how many of their pairs English
+    has."""
     runs = _RUN.findall(text)
     total = sum(map(len, runs))
     digits = sum(map(str.isdigit, text))
@@ -146,7 +152,8 @@ def is_opaque(value: str, *, least: int = 16, hexadecimal: bool = True) -> bool:
 
 
 def is_password(value: str, *, how: How) -> bool:
-    """Tell whether a value beside a password's name is one. A bare word is taken for a variable unless `how` says that it cannot be."""
+    """Tell whether a value beside a password's name is one. A bare word is taken for a variable unless `how` says that it
+    cannot be."""
     if len(value) < 4 or stands_for(value, quoted=how == "quoted"):
         return False
     if value.isdigit():
@@ -167,7 +174,8 @@ def is_password(value: str, *, how: How) -> bool:
 
 
 def is_token(value: str, *, how: How) -> bool:
-    """Tell whether a value beside the name of a token, key or secret is one: it has digits or looks random, and does not read as words."""
+    """Tell whether a value beside the name of a token, key or secret is one: it has digits or looks random, and does not read
+    as words."""
     if len(value) < 6 or stands_for(value, quoted=how == "quoted"):
         return False
     if is_opaque(value, least=12):

@@ -1,14 +1,15 @@
 """Show hostile text so that what is seen is what is there.
 
-- Allow-list: printable ASCII stands for itself; a backslash is doubled; everything else is `\\u{XXXX}`. So control characters and terminal
-  escapes, bidirectional and zero-width characters, tags, variation selectors, fillers, look-alike spaces and letters cannot act or hide.
+- Allow-list: printable ASCII stands for itself; a backslash is doubled; everything else is `\\u{XXXX}`. So control characters
+  and terminal escapes, bidirectional and zero-width characters, tags, variation selectors, fillers, look-alike spaces and
+  letters cannot act or hide.
 - Invertible: two different texts never look the same, and the text can be read back from what is shown.
-- `letters=True` lets words of one script through, in the composed form and without stacks of marks; a word that mixes scripts, or that could be
-  read as ASCII, stays escaped. That form is for reading prose in one's language, never for names of targets.
+- `letters=True` lets words of one script through, in the composed form and without stacks of marks; a word that mixes scripts,
+  or that could be read as ASCII, stays escaped. That form is for reading prose in one's language, never for names of targets.
 - A long value is shown as head, counted marker and tail; nothing is left out silently.
 
-Source: Unicode UTS 39 (confusables, mixed scripts), UTS 55 (source code). It does not decide how many characters a surface can hold, and does
-not hide secrets (`redact`): redact first, then show.
+Source: Unicode UTS 39 (confusables, mixed scripts), UTS 55 (source code). It does not decide how many characters a surface can
+hold, and does not hide secrets (`redact`): redact first, then show.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ _OTHER = re.compile(r"[^\x20-\x5b\x5d-\x7e]")
 _NAMED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f])*")
 
-_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM",
-            "SINHALA", "THAI", "LAO", "GEORGIAN", "ETHIOPIC", "MYANMAR", "HIRAGANA", "KATAKANA", "HANGUL", "CJK", "BOPOMOFO")  # fmt: skip
-"""Scripts whose letters may stand. Not the right-to-left ones: they reorder what stands around them, without any control character."""
+_SCRIPTS = frozenset({
+    "LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "TAMIL", "TELUGU", "KANNADA",
+    "MALAYALAM", "SINHALA", "THAI", "LAO", "GEORGIAN", "ETHIOPIC", "MYANMAR", "HIRAGANA", "KATAKANA", "HANGUL", "CJK", "BOPOMOFO",
+})  # fmt: skip
+"""Scripts whose letters may stand. Not the right-to-left ones: they reorder what stands around them, without any control
+character."""
 
 _TOGETHER = (frozenset({"CJK", "HIRAGANA", "KATAKANA"}), frozenset({"CJK", "HANGUL"}), frozenset({"CJK", "BOPOMOFO"}))
 """Scripts that one word may mix: Japanese, Korean, Chinese."""
@@ -38,18 +42,21 @@ _LIKE_ASCII = frozenset(
     "০੦૦ംဝ၀০๐໐"  # Indic letters and digits drawn as 0 and o
     "一丨丶工口卜二ノニエロトハ"  # strokes drawn as -, |, I, O
 )
-"""Letters that many fonts draw like ASCII ones. A word made only of these, digits and ASCII is not let through (UTS 39, whole-script)."""
+"""Letters that many fonts draw like ASCII ones. A word made only of these, digits and ASCII is not let through (UTS 39,
+whole-script)."""
 
 _LENGTHENED = frozenset("\u30fc\u3005")
 """Signs that belong into Japanese words though they are no letters: the long vowel and the repeated character."""
 
+_LETTERS = frozenset({"Ll", "Lu", "Lo", "Lt", "Nd", "Mn", "Mc"})
 _MARKS = 2
 """Most combining marks on one letter after composition: more are a stack that may cover other lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What could be shown of a value. `shown` is visible text; `hidden_chars` counts characters of the value; `digest` is SHA-256 of its UTF-8."""
+    """What could be shown of a value. `shown` is visible text; `hidden_chars` counts characters of the value; `digest` is
+    SHA-256 of its UTF-8."""
 
     shown: str
     hidden_chars: int
@@ -69,7 +76,8 @@ def visible(text: str, *, letters: bool = False, multiline: bool = False) -> str
         letters: let assigned letters of common scripts stand, word by word, unless a word mixes scripts or could pass for ASCII.
         multiline: keep line feeds as they are; the caller puts a prefix of its own before each line.
 
-    Returns: printable ASCII only, plus line feeds with `multiline` and letters with `letters`. `\\n`, `\\r`, `\\t`, a doubled backslash and
+    Returns: printable ASCII only, plus line feeds with `multiline` and letters with `letters`. `\\n`, `\\r`, `\\t`, a doubled
+    backslash and
     `\\u{XXXX}` stand for characters; nothing else begins with a backslash.
     """
     if _PLAIN.fullmatch(text):
@@ -144,7 +152,7 @@ def _is_honest(word: str) -> bool:
             continue
         category = unicodedata.category(char)
         marks = marks + 1 if category[0] == "M" else 0
-        if marks > _MARKS or category not in ("Ll", "Lu", "Lo", "Lt", "Nd", "Mn", "Mc") or (category == "Nd" and not char.isascii()):
+        if marks > _MARKS or category not in _LETTERS or (category == "Nd" and not char.isascii()):
             return False
         if category != "Nd":
             scripts.add(_script(char))

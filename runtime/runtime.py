@@ -200,7 +200,7 @@ class Runtime:
             raise IllegalTransition(f"run {run_id} is {row.status.value}; there is nothing to take back", hint=f"`assent show {run_id}` tells what it did")
         self._may_take_back(row.requester)
         with self.locks.own(run_id):
-            self.ledger.note(run_id, "rollback.requested", actor=self.actor.id, to=to)
+            self.ledger.ask_back(run_id, self.actor, to)
             take_back(run_id, self.ports, to=to)
             rows = [d for d in self.ledger.dispatches(run_id) if d.digest == row.digest]
             whole = to == 0 and not left_behind(plan, rows, self.ports)

@@ -22,6 +22,9 @@ class Assurance(StrEnum):
     AUTHENTICATED = "authenticated"
 
 
+Urgency = Literal["low", "normal", "high", "critical"]
+
+
 class Actor(Noun):
     """Who stands at a door."""
 
@@ -70,14 +73,29 @@ class RequestStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Stage(Noun):
+    """One step of a chain of approvals: any of these roles, so many different people."""
+
+    roles: tuple[str, ...] = Field(min_length=1)
+    approvals: int = Field(default=1, ge=1, le=20)
+
+
 class Need(Noun):
-    """What it takes to approve."""
+    """What it takes to approve: one stage, or several in order."""
 
     roles: tuple[str, ...] = Field(description="Any of these roles may approve.")
-    approvals: int = Field(default=1, ge=1, description="How many different people.")
+    approvals: int = Field(default=1, ge=1, description="How many different people, over all stages.")
+    stages: tuple[Stage, ...] = Field(default=(), description="In this order; empty: `roles` and `approvals` are the only stage.")
+    denials: int = Field(default=1, ge=1, description="How many rejections settle it.")
     not_from: tuple[str, ...] = Field(default=(), description="Contributors who may not approve.")
     reason_required: bool = False
     rules: tuple[str, ...] = Field(default=(), description="Ids of the rules that ask for this.")
+
+
+    @property
+    def chain(self) -> tuple[Stage, ...]:
+        """The stages in order."""
+        return self.stages or (Stage(roles=self.roles, approvals=self.approvals),)
 
 
 class Decision(Noun):
@@ -106,8 +124,13 @@ class Request(Noun):
     options: tuple[Verdict, ...] = (Verdict.APPROVE, Verdict.REJECT, Verdict.EDIT)
     need: Need
     requester: str
+    urgency: Urgency = "normal"
+    required_by: At | None = Field(default=None, description="When the author needs the answer; `decide_by` is when it is too late.")
+    tags: tuple[str, ...] = Field(default=(), description="Environment and affected systems, for filters.")
     opened_at: At
     decide_by: At | None = None
+    claimed_by: str = Field(default="", description="Who looks at it now, so that two people don't do the same work. Permits nothing.")
+    claimed_until: At | None = None
     status: RequestStatus = RequestStatus.OPEN
     settled_at: At | None = None
     decisions: tuple[Decision, ...] = ()

@@ -36,11 +36,12 @@ from assent.schemas.ruling import Ruling
 from assent.schemas.run import RunStatus
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.errors import InvalidUpdateError, UnknownInterruptError
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime as GraphRuntime
 from langgraph.types import Command, Send
 
-HARMLESS_FAILURES = (AssentError, ValueError, KeyError, RuntimeError, sqlite3.Error)
+HARMLESS_FAILURES = (AssentError, InvalidUpdateError, UnknownInterruptError, ValueError, UnboundLocalError, sqlite3.Error)
 """An attack may also die of an error; what counts is whether the effect happened."""
 
 

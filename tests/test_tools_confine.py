@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,6 +188,25 @@ def test_file_swapped_with_a_link_while_reading_never_gives_foreign_bytes(place:
             except ToolRefused:
                 seen.add("refused")
     assert seen <= {"mine", "refused", None}
+
+
+def test_file_swapped_with_a_link_between_looking_and_opening_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = place.workspace / "mine"
+    mine.write_text("mine")
+    real = os.stat
+
+    def stat_then_swap(*args: Any, **more: Any) -> os.stat_result:
+        found = real(*args, **more)
+        if args[0] == "mine":
+            mine.unlink()
+            mine.symlink_to("../outside/secret")
+        return found
+
+    with confine.spot(place, "mine") as here:
+        monkeypatch.setattr(os, "stat", stat_then_swap)
+        with pytest.raises(ToolRefused) as refusal:
+            content.look(here)
+    assert refusal.value.rule == "file.kind"
 
 
 def test_folder_swapped_with_a_link_while_writing_never_writes_outside(place: Place, tmp_path: Path) -> None:

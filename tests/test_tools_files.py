@@ -163,19 +163,22 @@ def test_change_between_looking_and_doing_is_not_overwritten(world: Place, args:
     assert (world.workspace / "old").read_text().endswith("meanwhile\n")
 
 
-def test_file_that_appears_while_a_new_one_is_written_is_not_overwritten(world: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = world.workspace / "new"
+@pytest.mark.parametrize("path", ["new", "old"])
+def test_file_that_appears_or_changes_while_one_is_written_is_not_overwritten(
+    world: Place, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.fsync
 
-    def appear(handle: int) -> None:
-        fresh.write_text("appeared")
+    def interfere(handle: int) -> None:
+        (world.workspace / path).write_text("somebody else's")
         real(handle)
 
-    monkeypatch.setattr(os, "fsync", appear)
-    receipt = do(world, operation="write", path="new", content="mine")
-    assert receipt.status == "not_started"
-    assert fresh.read_text() == "appeared"
-    assert [path.name for path in world.workspace.iterdir() if path.name.startswith(".assent-")] == []
+    parsed = parse(operation="write", path=path, content="mine")
+    before = TOOL.prepare(parsed, world)
+    monkeypatch.setattr(os, "fsync", interfere)
+    assert TOOL.run(parsed, world, key="k", before=before).status == "not_started"
+    assert (world.workspace / path).read_text() == "somebody else's"
+    assert not [name for name in tree(world) if ".assent-" in name]
 
 
 @pytest.mark.parametrize(

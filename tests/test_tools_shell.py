@@ -331,9 +331,9 @@ def _until(condition: Any, what: str) -> None:
 def test_command_survives_its_parent_holds_the_lock_and_records_its_end(place: Place, tmp_path: Path) -> None:
     workspace = place.workspace
     command = "echo before; touch began; while [ ! -e go ]; do sleep 0.02; done; echo after; exit 4"
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), command], cwd="/")
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), command], cwd="/", start_new_session=True)
     _until((workspace / "began").exists, "the command begins")
-    parent.send_signal(signal.SIGKILL)
+    os.killpg(parent.pid, signal.SIGKILL)  # as a closing terminal does it: the whole group
     parent.wait()
     assert _is_locked(tmp_path / "lock")
     assert process.probe(place, "key") == "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -267,6 +268,41 @@ def test_database_swapped_with_a_link_is_never_touched(place: Place, tmp_path: P
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (0,)
     connection.close()
     assert "refused" in seen or "not_started" in seen
+
+
+def test_database_swapped_between_looking_and_opening_is_refused(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, mine = tmp_path / "outside.db", place.workspace / "shop.db"
+    shutil.copy(mine, outside)
+    other = place.workspace / "other.db"
+    shutil.copy(mine, other)
+    args = parse("DELETE FROM orders")
+    before = TOOL.prepare(args, place)
+    real: Any = sqlite3.connect
+
+    def link_to_outside() -> None:
+        mine.rename(tmp_path / "aside")
+        mine.symlink_to(outside)
+
+    def another_file() -> None:
+        other.rename(mine)
+
+    for swap in (link_to_outside, another_file):
+
+        def connect(*positional: Any, swap: Any = swap, **named: Any) -> Any:
+            swap()
+            return real(*positional, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", connect)
+            receipt = TOOL.run(args, place, key="k", before=before)
+        assert receipt.status == "not_started"
+        mine.unlink(missing_ok=True)
+        shutil.copy(outside, mine)
+    with real(outside) as connection:
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (100,)
+    connection.close()
 
 
 def test_rows_come_back_small_and_whole(place: Place) -> None:

@@ -116,7 +116,7 @@ def _url(url: str, around: Surroundings) -> Iterator[Reason]:
         url = url[:MOST_CHARACTERS]
     parts = _URL.fullmatch(url)
     if parts is None:
-        yield from _inside(re.split(r"[/\\?#@]+", url))
+        yield from _inside(["", *re.split(r"[/\\?#@]+", url)])
         yield _no("http.address", "this is no complete address with a scheme and a host")
         return
     scheme, authority = parts["scheme"].lower(), parts["authority"]
@@ -125,12 +125,10 @@ def _url(url: str, around: Surroundings) -> Iterator[Reason]:
         return
     if "@" in unquote(authority):
         yield _worst("http.userinfo", "the address carries a name or a password before the host")
-    found = tuple(
-        _inside([url.partition("://")[2].partition("/")[0], *re.split(r"[@/\\]", unquote(url.partition("://")[2])[:300])[:4]])
-    )
-    yield from found
-    if not found:
-        yield from _host(scheme, authority, parts["path"], around)
+    target = parts["path"] + (parts["query"] or "")
+    place = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    found = () if _is_yours(authority, around) else tuple(_inside([place, *re.split(r"[@/\\]", unquote(place))[:4]]))
+    yield from found or _host(scheme, authority, target, around)
     yield from _path(url, parts["path"], authority)
     yield from _query((parts["query"] or "?")[1:])
 
@@ -148,7 +146,7 @@ def _inside(places: list[str]) -> Iterator[Reason]:
             return
 
 
-def _host(scheme: str, authority: str, path: str, around: Surroundings) -> Iterator[Reason]:
+def _host(scheme: str, authority: str, target: str, around: Surroundings) -> Iterator[Reason]:
     host, _, port = authority.partition(":") if not authority.startswith("[") else (authority, "", "")
     host = host.lower()
     address = address_of(host)
@@ -156,7 +154,7 @@ def _host(scheme: str, authority: str, path: str, around: Surroundings) -> Itera
         yield _no("http.bare_address", "a bare address has no name that could be listed")
     elif not _HOST.fullmatch(host) or any(label.startswith("xn--") for label in host.split(".")):
         yield _no("http.host", f"{_shown(host)} is no plainly spelled host")
-    elif not _is_listed(host, path, around):
+    elif not _is_listed(host, target, around):
         yield _no(
             "http.host.unlisted",
             f"{_shown(host)} is not on the list of hosts that may be read",
@@ -177,6 +175,8 @@ def _path(url: str, path: str, authority: str) -> Iterator[Reason]:
     if strange or _BAD_CODE.search(path) or "//" in path:
         yield _no("http.spelling", "the path holds characters or codes that clients read differently")
     names = [unquote(name).lower() for name in path.split("/")]
+    if any(name.startswith("special:") for name in names):
+        yield _no("http.path", "a special page can act")
     if any(name.startswith(".") and name != ".well-known" for name in names) or ".." in unquote(path):
         yield _no("http.path", "the path steps up or asks for a hidden file")
     if any(_OPAQUE.search(name) or len(name) > 120 for name in names):
@@ -200,15 +200,17 @@ def _query(query: str) -> Iterator[Reason]:
         name, _, value = (unquote(part.replace("+", " ")) for part in pair.partition("="))
         if name.lower() not in _listed("queries"):
             yield _no("http.query", f"the query asks for {_shown(name)}, which is not known to only choose a page")
-        elif not _VALUE.fullmatch(value) or "../" in value or "//" in value or value.startswith("/"):
+        elif name.lower() == "action" and value not in ("view", "history", "raw"):
+            yield _no("http.query", "the action that the query asks for is not known to only show a page")
+        elif not _VALUE.fullmatch(value) or re.search(r"\.\./|//|^/|(?i:special:)", value):
             yield _no("http.query", f"the value of {_shown(name)} is long or unusual")
         elif _OPAQUE.search(value):
             yield _no("http.opaque", f"the value of {_shown(name)} is opaque, and could carry a secret out")
 
 
-def _is_listed(host: str, path: str, around: Surroundings) -> bool:
+def _is_listed(host: str, target: str, around: Surroundings) -> bool:
     exact, below, rooted = _hosts()
-    yours = {str(entry.get("host", "")).lower() for entry in entries(around.overlay, "hosts")} | around.hosts
+    yours = _yours(around)
     if host in exact or host in yours:
         return True
     labels = host.split(".")
@@ -216,7 +218,16 @@ def _is_listed(host: str, path: str, around: Surroundings) -> bool:
         suffix = "." + ".".join(labels[cut:])
         if (suffix in below or suffix in yours) and all(len(label) <= 16 for label in labels[:cut]):
             return True
-    return any(path in ("", "/") if start == "/$" else path.startswith(start) for start in rooted.get(host, ()))
+    return any(target in ("", "/") if start == "/$" else target.startswith(start) for start in rooted.get(host, ()))
+
+
+def _is_yours(host: str, around: Surroundings) -> bool:
+    """Answer whether the user named a host that would otherwise be taken for an inside one; never an address, and never this machine."""
+    return host.lower() in _yours(around) and address_of(host) is None and host.lower() not in _listed("inside")
+
+
+def _yours(around: Surroundings) -> frozenset[str]:
+    return around.hosts | {str(entry.get("host", "")).lower() for entry in entries(around.overlay, "hosts")}
 
 
 @cache

@@ -6,7 +6,7 @@
     script    variables, folders, substitutions, counters       shell_script.py
     words     one evaluator, with holes for what is not known   shell_words.py, shell_values.py
     commands  the table: flags, sub-commands, roles             shell_commands.py, shell_flags.py, shell_roles.py, tables/shell/
-    inside    bash -c, xargs, find -exec, python -c, SQL, HTTP  shell_inner.py, shell_find.py, programs.py
+    inside    bash -c, xargs, find -exec, python -c, SQL, HTTP  shell_inner.py, shell_find.py, shell_foreign.py, programs.py
     danger    known harm by name; it only raises a level        shell_danger.py
 
 Relied on from the shell tool: the working directory is the workspace, standard input is empty, no LD_*, GIT_*, PAGER, BASH_ENV, *_PROXY or

@@ -17,7 +17,25 @@ from .shell_table import Entry
 from .shell_values import HOLES, NOTHING, TEXT, Output, Unproved, Word
 
 _STANDARD = ("/bin/", "/usr/bin/")
-_MAX_DEPTH = 4
+_SHELL_ONLY = frozenset({"cd", "read", "set"})
+_LISTS = frozenset({"-l", "-L", "--files-with-matches", "--files-without-match", "--files"})
+_FILTERS = frozenset(
+    {
+        "-v",
+        "-i",
+        "-E",
+        "-F",
+        "-w",
+        "-x",
+        "-P",
+        "-e",
+        "-s",
+        "--invert-match",
+        "--ignore-case",
+        "--extended-regexp",
+        "--fixed-strings",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -144,30 +162,50 @@ def _first_form(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
 
 
 def _output(entry: Entry, parsed: Parsed, call: Call) -> Output:
+    """What the command prints, by `kind:flags` of the table: the kind holds only while no other flag than these is given."""
     kind, _, detail = entry.output.partition(":")
     words = parsed.positionals
     operands = words[len(entry.args) :] if entry.rest else words
+    plain = set(parsed.flags) <= set(detail.split(","))
+    if kind in ("none", "echo", "cwd"):
+        return _known(kind, words, call)
+    if kind == "top" and parsed.flags == ["--show-toplevel"] and not words:
+        return Output("value", call.place.around.workspace)
+    if kind in ("top", "token"):
+        one = plain and all(word.literal and not word.text.startswith("-") for word in words)
+        return Output("token", single=True) if one else TEXT
+    if kind == "number":
+        return Output("number") if plain and not operands else TEXT
     if kind == "same":
-        return call.stdin if not operands and call.stdin.kind in ("paths", "number") else TEXT
-    if kind == "echo":
-        texts = [word.text for word in words]
-        plain = all(word.literal for word in words) and not any("\\" in text or text.startswith("-") for text in texts)
-        return Output("value", " ".join(texts)) if plain else _echoed(words)
+        return call.stdin if plain and not operands and call.stdin.kind in ("paths", "number") else TEXT
+    if kind == "grep" and not _LISTS & set(parsed.flags):
+        passes = set(parsed.flags) <= _FILTERS and not operands and call.stdin.kind == "paths"
+        return call.stdin if passes else TEXT
+    if kind == "grep":
+        return TEXT if "--label" in parsed.flags else _paths(parsed, detail, operands)
+    if kind == "names":  # git diff --name-only
+        return (
+            Output("paths") if "--name-only" in parsed.flags and not {"--line-prefix", "--relative"} & set(parsed.flags) else TEXT
+        )
+    if kind == "repository" and plain:  # git names nothing outside it
+        return _paths(parsed, "args", words)
+    if kind == "paths" and plain:
+        inside = not any(shell_roles.judge("search", word, call.place) for word in words)
+        return _paths(parsed, "args", words) if inside else TEXT
+    if kind == "found":
+        return _paths(parsed, detail, operands)
+    return TEXT
+
+
+def _known(kind: str, words: Sequence[Word], call: Call) -> Output:
+    if kind == "none":
+        return NOTHING
     if kind == "cwd":
         return Output("value", call.place.cwds[0]) if len(call.place.cwds) == 1 else TEXT
-    if kind == "top":
-        return Output("value", call.place.around.workspace) if "--show-toplevel" in parsed.flags else Output("token")
-    if kind == "grep":
-        if {"-l", "-L", "--files-with-matches", "--files-without-match", "--files"} & set(parsed.flags):
-            return _paths(parsed, detail, operands)
-        return call.stdin if not operands and call.stdin.kind == "paths" and not _recursive(parsed) else TEXT
-    if kind == "paths":
-        return _paths(parsed, detail, words)
-    return Output(kind)
-
-
-def _recursive(parsed: Parsed) -> bool:
-    return bool({"-r", "-R", "--recursive", "-o", "-n", "-c"} & set(parsed.flags))
+    texts = [word.text for word in words]
+    if all(word.literal for word in words) and not any("\\" in text or text.startswith("-") for text in texts):
+        return Output("value", " ".join(texts))
+    return _echoed(words)
 
 
 def _echoed(words: Sequence[Word]) -> Output:

@@ -1,7 +1,7 @@
 """find: an expression of tests and harmless actions, with the commands of -exec judged like any other.
 
-Accepted: tests and options on the list, -print, -print0, -ls, -printf, -prune, -quit, and -exec / -execdir of a command that is itself
-LOW on any of the files found. -delete, -ok, -fprint, -fls and whatever is not on the list are refused.
+Accepted: tests and options on the list, -print, -print0, -ls, -printf, -prune, -quit, and -exec of a command that is itself LOW
+on any of the files found. -execdir (it moves to folders that nobody has seen), -delete, -ok, -fprint, -fls and whatever is not on the list are refused.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def judge_find(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
         elif text in _NAMES or text in _VALUED or text in _FILES:
             reasons.extend(_value(text, expression, index + 1, call))
             index += 2
-        elif text in ("-exec", "-execdir"):
+        elif text == "-exec":
             index = _exec(expression, index, output, call, reasons)
         else:
             raise Unproved("flag.unknown", f"find: {word.shown()} is not a test or an action that is known to be harmless")
@@ -171,10 +171,7 @@ def _exec(words: Sequence[Word], at: int, output: Output, call: Call, reasons: l
 def _output(words: Sequence[Word]) -> Output:
     """Find the name patterns of which every file found has to match one: each alternative of the expression has to hold one."""
     texts = [word.text for word in words]
-    if "-printf" in texts or "-ls" in texts or any(text.startswith("-exec") for text in texts):
-        kind = "paths" if not {"-printf", "-ls"} & set(texts) and "-exec" not in texts and "-execdir" not in texts else "text"
-    else:
-        kind = "paths"
+    kind = "text" if {"-printf", "-ls", "-exec", "-help", "--help", "-version", "--version"} & set(texts) else "paths"
     negated_group = any(text in ("!", "-not") and texts[at + 1 : at + 2] == ["("] for at, text in enumerate(texts))
     if "," in texts or negated_group:
         return Output(kind, rooted=True)

@@ -56,6 +56,9 @@ def parse(
                 )
             out.positionals.append(word)
             at += 1
+            if entry.style == "posix":  # the first operand ends the flags: nothing after it can turn out to be one
+                out.positionals.extend(words[at:])
+                return out
             continue
         if word.many and not (text.startswith("--") and "=" in text and not any(c in HOLES for c in text)):
             raise Unproved("word.maybe-flag", f"{entry.name}: {word.shown()} expands into several words with a flag among them")

@@ -1,4 +1,4 @@
-"""Commands with something inside: another command, a script, a program, a query, a request, or an effect on the shell itself.
+"""Commands with something inside: another command, a script, or an effect on the shell itself. Other languages: shell_foreign.py.
 
 What is inside goes back into the assessor when it is there in full; otherwise the command is not proved. The depth is bounded by the
 assessor of shell text.
@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...schemas.risk import Level, Reason, Risk
-from . import shell_find, shell_roles, shell_tests
-from .shell_flags import Parsed, parse
+from ...schemas.risk import Level, Reason
+from . import shell_find, shell_foreign, shell_roles, shell_tests
+from .shell_flags import parse
 from .shell_table import Entry
 from .shell_values import PATHS, TEXT, UNKNOWN, Output, Unproved, Word
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from .shell_commands import Call, Outcome
 
 _ONLY_BASH = re.compile(r"\$'|&>|>&[^0-9-]|\[\[|<<<|[<>]\(|\{[^}]*(?:,|\.\.)|\|&|\bfunction\b|==|;;?&")
-_DOT_COMMANDS = re.compile(r"\.(?:tables|schema|databases|indexes|indices|fullschema|dbinfo)(?: [A-Za-z0-9_%]+)?")
-_PSQL_COMMANDS = re.compile(r"\\(?:d[tvimsnuf]?\+?|l\+?|conninfo)(?: [A-Za-z0-9_.*]+)?")
 _EASY_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -60,7 +58,10 @@ def _wrap(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
     own = len(entry.args)
     if any(not word.literal for word in rest[:own]) or len(rest) <= own:
         raise Unproved("inner.unknown", f"{entry.name} without a command that is known in full")
-    return judge_command(Call(rest[own:], call.place, call.stdin, call.inner, call.bind))
+    outcome = judge_command(Call(rest[own:], call.place, call.stdin, call.inner, call.bind))
+    if outcome.moved is not None and entry.name not in ("command", "time"):  # another process cannot move this one
+        raise Unproved("folder.unknown", f"{entry.name} cannot change the folder of the shell")
+    return outcome
 
 
 def _command(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
@@ -87,7 +88,10 @@ def _env(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
         )
     if rest[0].text.startswith("-"):
         raise Unproved("flag.unknown", f"{entry.name}: {rest[0].shown()} is not accepted")
-    return judge_command(Call(rest, call.place, call.stdin, call.inner, call.bind))
+    outcome = judge_command(Call(rest, call.place, call.stdin, call.inner, call.bind))
+    if outcome.moved is not None:
+        raise Unproved("folder.unknown", "env cannot change the folder of the shell")
+    return outcome
 
 
 def _xargs(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
@@ -117,109 +121,6 @@ def _filled(word: Word, mark: str, hole: str, source: Output) -> Word:
     return Word(hole if exact else word.text.replace(mark, UNKNOWN), source=source if exact else None)
 
 
-def _python(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
-    from . import python
-    from .shell_commands import Outcome
-
-    parsed = parse(entry, words, lambda word: True, stop_at_operand=True)
-    values = {name: word for name, _, word in parsed.values}
-    rest = parsed.positionals
-    if "-c" in values:
-        if not values["-c"].literal or any(not word.literal for word in rest):
-            raise Unproved(
-                "inner.unknown", "python -c with code that is not known in full", "write the code out in single quotes"
-            )
-        code = values["-c"].text
-    elif "-m" in values:
-        return _python_module(entry, values["-m"], rest, call)
-    elif call.stdin.kind == "value" and (not rest or [word.text for word in rest] == ["-"]):
-        code = call.stdin.value
-    else:
-        raise Unproved("inner.script", "python runs a file, or what another command prints")
-    return Outcome(list(python.assess_python(code, call.place.around).findings), TEXT)
-
-
-def _python_module(entry: Entry, module: Word, rest: list[Word], call: Call) -> Outcome:
-    from .shell_commands import judge_entry
-
-    sub = entry.subs.get(module.text) if module.literal else None
-    if sub is None:
-        raise Unproved("inner.module", "python -m runs a module that is not on the list")
-    for cwd in call.place.cwds:
-        listed = call.place.around.listing(cwd) or ()
-        if {module.text.partition(".")[0], module.text.partition(".")[0] + ".py"} & set(listed):
-            raise Unproved("inner.module", f"a file in {cwd} stands in front of the module {module.text}")
-    return judge_entry(sub, rest, call)
-
-
-def _sql(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
-    """sqlite3, psql, mysql: every text of the role `sql` is a statement, and at least one has to be there."""
-    from . import sql
-    from .shell_commands import Outcome
-
-    parsed = parse(entry, words, lambda word: True)
-    statements: list[Word] = [word for _, role, word in parsed.values if role == "sql"]
-    reasons = [r for _, role, word in parsed.values if role != "sql" for r in shell_roles.judge(role, word, call.place)]
-    for index, word in enumerate(parsed.positionals):
-        role = entry.args[index] if index < len(entry.args) else entry.rest
-        if role == "sql":
-            statements.append(word)
-        elif not role or word.many:
-            raise Unproved("argument.count", f"{entry.name} takes no further argument here: {word.shown()}")
-        else:
-            reasons.extend(shell_roles.judge(role, word, call.place))
-    if not statements and call.stdin.kind == "value":
-        statements = [Word(call.stdin.value)]
-    if not statements:
-        raise Unproved("inner.session", f"{entry.name} without a statement opens a session")
-    dialect = {"sqlite3": "sqlite", "psql": "postgres"}.get(entry.name, "mysql")
-    for word in statements:
-        if not word.literal:
-            raise Unproved("inner.unknown", f"{entry.name} with a statement that is not known in full", "write the statement out")
-        text = word.text.strip()
-        harmless = {"sqlite": _DOT_COMMANDS, "postgres": _PSQL_COMMANDS}.get(dialect)
-        if harmless is not None and harmless.fullmatch(text):
-            continue
-        if "\\" in text or text.startswith("."):
-            raise Unproved("inner.client-command", f"{entry.name} reads commands of its own in {text[:40]!r}")
-        reasons.extend(sql.assess_sql(text, call.place.around, dialect=dialect).findings)
-    return Outcome([*reasons, _low(f"{entry.name} with statements that were judged")], TEXT)
-
-
-def _http(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
-    """curl and wget that read one or more addresses and show the answer."""
-    from . import http
-    from .shell_commands import Outcome
-
-    parsed = parse(entry, words, lambda word: True)
-    headers: dict[str, str] = {}
-    method = "HEAD" if {"-I", "--head", "--spider"} & set(parsed.flags) else "GET"
-    reasons: list[Reason] = []
-    urls = list(parsed.positionals)
-    for _, role, word in parsed.values:
-        if not word.literal:
-            raise Unproved("inner.unknown", f"{entry.name} with a value that is not known in full")
-        if role == "header":
-            name, _, value = word.text.partition(":")
-            headers[name.strip()] = value.strip()
-        elif role == "method":
-            method = word.text
-        elif role == "url":
-            urls.append(word)
-        else:
-            reasons.extend(shell_roles.judge(role, word, call.place))
-    if not urls or any(not word.literal or any(c in word.text for c in "{}[]") for word in urls):
-        raise Unproved("inner.unknown", f"{entry.name} with an address that is not known in full", "write the address out")
-    if entry.name == "wget" and not any(
-        word.text == "-" for name, _, word in parsed.values if name in ("-O", "--output-document")
-    ):
-        raise Unproved("command.download", "wget writes what it fetches into a file")
-    for word in urls:
-        address = word.text if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", word.text) and "://" in word.text else f"http://{word.text}"
-        reasons.extend(http.assess_http({"method": method, "url": address, "headers": headers}, call.place.around).findings)
-    return Outcome(reasons, TEXT)
-
-
 def _cd(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
     from .shell_commands import Outcome
 
@@ -244,7 +145,7 @@ def _read(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
     if not names or any(not word.literal or not _EASY_NAME.fullmatch(word.text) for word in parsed.positionals):
         raise Unproved("variable.special", "reads into a variable that is not a plain lower-case name")
     for name in names:
-        single = len(names) == 1 and call.stdin.kind in ("paths", "number", "token")
+        single = len(names) == 1 and call.stdin.kind in ("paths", "number", "token") and set(parsed.flags) <= {"-r"}
         hole = {"paths": PATHS}.get(call.stdin.kind, UNKNOWN) if single else UNKNOWN
         call.bind(name, Word(hole, source=call.stdin if single else TEXT))
     return Outcome([_low("read takes a line of its input")], Output("none"))
@@ -277,14 +178,8 @@ def _low(text: str) -> Reason:
     return Reason(rule="shell.command.inner", level=Level.LOW, text=text)
 
 
-def findings_of(risk: Risk) -> list[Reason]:
-    """Return the findings of an inner judgement as they are."""
-    return list(risk.findings)
-
-
 HANDLERS: dict[str, Callable[[Entry, Sequence[Word], Call], Outcome]] = {
-    "shell": _shell, "wrap": _wrap, "command": _command, "env": _env, "xargs": _xargs, "python": _python, "sql": _sql, "http": _http,
+    "shell": _shell, "wrap": _wrap, "command": _command, "env": _env, "xargs": _xargs, "python": shell_foreign.judge_python,
+    "sql": shell_foreign.judge_sql, "http": shell_foreign.judge_http,
     "cd": _cd, "read": _read, "set": _set, "printenv": _printenv, "find": shell_find.judge_find, "test": shell_tests.judge_test,
 }  # fmt: skip
-
-__all__ = ["HANDLERS", "Parsed"]

@@ -35,7 +35,7 @@ def _blocks(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output, ke
     script.gaps(node)
     reasons: list[Reason] = []
     here = cwds
-    for _ in range(rounds):  # the second round of a loop starts where the first one ended
+    for number in range(1, rounds + 1):  # the second round of a loop starts where the first one ended
         before = here
         reasons = []
         for child in node.children:
@@ -54,6 +54,8 @@ def _blocks(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output, ke
             here = union(here, part.anyhow)
         if here == before:
             break
+        if rounds > 1 and number == rounds:
+            raise Unproved("folder.unknown", "a loop that changes the folder in every round", "write the folders out")
     return Result(reasons, TEXT, here, here)
 
 
@@ -103,7 +105,10 @@ def counting(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output) -
 def _body(script: Script, body: Node, cwds: tuple[str, ...], stdin: Output) -> Result:
     result = script.sequence(body, cwds, stdin)
     if result.anyhow != cwds:  # the second round starts where the first one ended
-        result = script.sequence(body, result.anyhow, stdin)
+        reached = result.anyhow
+        result = script.sequence(body, reached, stdin)
+        if result.anyhow != reached:
+            raise Unproved("folder.unknown", "a loop that changes the folder in every round", "write the folders out")
     return Result(result.reasons, TEXT, result.anyhow, result.anyhow)
 
 

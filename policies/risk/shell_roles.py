@@ -80,9 +80,13 @@ def judge(role: str, word: Word, place: Place) -> list[Reason]:
     if role in _PROGRAMS:
         return _program(role, word)
     if role == "gitformat":
-        if word.literal and "%G" not in word.text and "%(trailers" not in word.text.replace("%(trailers)", ""):
+        if word.literal and "%G" not in word.text and "%(signature" not in word.text:
             return []
         raise Unproved("argument.format", "a format that could verify signatures runs another program")
+    if role == "linerange":  # -L 1,5:file
+        if not word.literal:
+            raise Unproved("argument.range", "a range of lines that is only known while it runs")
+        return judge_path("path", word.text.rpartition(":")[2], place)
     if role == "rev":
         return _rev(word, place)
     if role in ("path", "search", "meta", "write"):
@@ -157,7 +161,7 @@ def _path(role: str, word: Word, place: Place) -> list[Reason]:
     text = word.text.replace(NUMBER, "1")
     if text == "-" and role != "write":
         return []
-    if text.startswith(("+", "@")) and role != "meta":
+    if text.startswith("+") or (text.startswith("@") and role != "meta"):
         raise Unproved("argument.plus", f"{word.shown()} is more than a file name to some tools", "write ./ in front")
     if word.wild:
         return _glob(role, word, place)

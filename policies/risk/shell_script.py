@@ -248,7 +248,7 @@ class Script:
             values = value_of(name, self._variables)
             if values is None or any(c != NUMBER and not (c.isascii() and c.isdigit()) for value in values for c in value.text):
                 raise Unproved("arithmetic", f"{name} would be evaluated as arithmetic, and is not known to be a number")
-        return Output("number")
+        return Output("number", single=True)
 
 
 def union(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:

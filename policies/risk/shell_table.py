@@ -202,7 +202,9 @@ def entry_of(name: str, spec: Mapping[str, Any], groups: Mapping[str, str]) -> E
     subs: dict[str, Entry] = {}
     for names, sub in (spec.get("subs") or {}).items():
         for sub_name in str(names).split():
-            subs[sub_name] = entry_of(f"{name} {sub_name}", {"style": style, "with_help": spec.get("with_help", True), **(sub or {})}, groups)
+            subs[sub_name] = entry_of(
+                f"{name} {sub_name}", {"style": style, "with_help": spec.get("with_help", True), **(sub or {})}, groups
+            )
     forms = tuple(entry_of(name, {**base, **form}, groups) for form in spec.get("forms") or ())
     return Entry(
         name=name, flags=flags, args=args, rest=rest, style=style, subs=subs, forms=forms,

@@ -53,6 +53,9 @@ def condition(words: Sequence[Word], call: Call, *, arithmetic: bool) -> list[Re
         Unproved: as above.
     """
     reasons: list[Reason] = []
+    for word in words:
+        if word.many and not word.wild and word.text.strip(NUMBER):
+            raise Unproved("test.operand", f"{word.shown()} may become several words, with an operator among them", "quote it")
     at = 0
     while at < len(words):
         text = words[at].text
@@ -88,6 +91,4 @@ def _binary(left: Word, operator: str, right: Word, call: Call, *, arithmetic: b
 
 
 def _file(word: Word, call: Call) -> list[Reason]:
-    if word.many and not word.wild:
-        raise Unproved("test.operand", f"{word.shown()} may become several words", "quote it")
     return [] if not word.literal else shell_roles.judge("meta", word, call.place)

@@ -27,6 +27,8 @@ class Output:
     value: str = ""
     pattern: str | None = None
     """For paths: every name ends as this file pattern says; `None` when any file of the workspace may be named."""
+    single: bool = False
+    """It is one word whatever happens: no blank, and no dash in front."""
     rooted: bool = False
     """For paths: none of them begins with a dash."""
 

@@ -18,6 +18,8 @@ Value = tuple[Word, ...]
 """The possible values of a variable, each as one quoted field."""
 
 _MAX_FIELDS = 64
+_MAX_PIECES = 400
+_PLAIN = re.compile(r"[A-Za-z0-9_./,@%+^!-]+")
 _BRACES = re.compile(r"\{([A-Za-z0-9_./@%+:=,*?-]*)\}")
 _SEQUENCE = re.compile(r"(-?\d{1,4})\.\.(-?\d{1,4})|([a-z])\.\.([a-z])")
 _BRACKET = re.compile(r"\[[!^]?[A-Za-z0-9_.,-]+\]")
@@ -78,7 +80,13 @@ class Reader:
         slots_append = slots.append
         while at < end:
             char = src[at]
-            if char == "'":
+            if len(slots) > _MAX_PIECES:
+                raise Unproved("word.long", "a word is made of too many pieces")
+            run = _PLAIN.match(src, at, end)
+            if run:
+                slots_append([(_Piece(run[0], False),)])
+                at = run.end()
+            elif char == "'":
                 close = src.find("'", at + 1, end)
                 if close < 0:
                     raise Unproved("word.quote", "a quote is not closed inside its word")
@@ -127,6 +135,8 @@ class Reader:
         run = at
         slots.append([(_Piece("", True),)])
         while at < end:
+            if len(slots) > _MAX_PIECES:
+                raise Unproved("word.long", "a word is made of too many pieces")
             char = src[at]
             if char == '"':
                 slots.append([(_Piece(_utf8(src[run:at]), True),)])
@@ -209,7 +219,7 @@ def _printed(output: Output, quoted: bool) -> _Piece:
     if output.kind == "none":
         return _Piece("", quoted)
     hole = {"number": NUMBER, "token": TOKEN, "paths": PATHS}.get(output.kind, UNKNOWN)
-    return _Piece(hole, quoted, many=not quoted and hole in (PATHS, UNKNOWN), source=output)
+    return _Piece(hole, quoted, many=not quoted and not output.single, source=output)
 
 
 def _braces(src: str, at: int, end: int, slots: list[list[tuple[_Piece, ...]]]) -> int:

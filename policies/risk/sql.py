@@ -26,7 +26,9 @@ from .surroundings import Surroundings
 from .tables import table
 
 _INDEX = re.compile(r"create (?:unique )?index (?:concurrently )?(?:if not exists )?\S+(?: \. \S+)? on \S+ \(.*\)(?: where .*)?")
-_EXPLAINED = re.compile(r"\s*(?:explain|describe|desc)\b[\w\s(),=]*?(?<!\w)((?:select|with|values)\b.*)", re.IGNORECASE | re.DOTALL)
+_EXPLAINED = re.compile(
+    r"\s*(?:explain|describe|desc)\b[\w\s(),=]*?(?<!\w)((?:select|with|values)\b.*)", re.IGNORECASE | re.DOTALL
+)
 
 
 def assess_sql(statement: object, around: Surroundings, *, dialect: str | None = None) -> Risk:

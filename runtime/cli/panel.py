@@ -172,9 +172,9 @@ def _factors(review: Review) -> Iterator[Text]:
 def _bottom(review: Review) -> Iterator[Text]:
     estimate, need, request = review.plan.estimate, review.request.need, review.request
     yield styled()
-    cost = money(estimate.cost_usd) if estimate.cost_usd is not None else "no cost"
-    time = span(estimate.time_s) if estimate.time_s is not None else "no time"
-    yield styled(("Estimated ", "dim"), f"{cost}, {time}")
+    expected = [f"cost {money(estimate.cost_usd)}"] if estimate.cost_usd is not None else []
+    expected += [f"time {span(estimate.time_s)}"] if estimate.time_s is not None else []
+    yield styled(("Estimated ", "dim"), ", ".join(expected) or "neither cost nor time for the whole")
     people = "1 approval" if need.approvals == 1 else f"{need.approvals} approvals of different people"
     given = f", {len(request.approvals)} given" if request.approvals else ""
     until = f"   until {moment(request.decide_by)}" if request.decide_by else ""

@@ -18,7 +18,6 @@ from .change import Change, changes, difference_of, risk_changes
 from .detail import details
 from .lines import block, clean, console, level, one_line, styled
 from .panel import Review, footer, panel
-from .progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +36,10 @@ _WORDS = {
 
 
 def converse(runtime: Runtime, run: Run) -> Run:
-    """Ask about whatever of a run waits for a person, until nothing does, or they leave, or somebody else has to speak."""
+    """Ask about whatever of a run waits for a person, until nothing does, or they leave, or somebody else has to speak.
+
+    The caller shows the progress.
+    """
     while run.status.is_waiting:
         request = next((one for one in run.requests if one.is_open), None)
         if request is None:
@@ -94,16 +96,14 @@ def _done(runtime: Runtime, review: Review, verdict: Verdict) -> Run | None:
         plan = modified(runtime, request, review.plan)
         if plan is None:
             return None
-        with Progress(runtime, run_id=request.run_id):
-            return runtime.decide(request.id, "edit", edit=plan)
+        return runtime.decide(request.id, "edit", edit=plan)
     reason = ""
     if verdict is Verdict.REJECT or request.need.reason_required:
         given = ask("Reason: " if request.need.reason_required else "Reason (may be empty): ")
         if given is None:
             return None
         reason = given.strip()
-    with Progress(runtime, run_id=request.run_id):
-        return runtime.decide(request.id, verdict.value, reason=reason)
+    return runtime.decide(request.id, verdict.value, reason=reason)
 
 
 def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:

@@ -75,6 +75,18 @@ def of_step(c: sqlite3.Connection, run_id: str, digest: str, step: int, *, measu
     return [_row(row) for row in rows.fetchall()]
 
 
+def went_wrong(c: sqlite3.Connection, run_id: str, digest: str) -> bool:
+    """Tell whether a step of a plan ended without being done, or taking the plan back has begun."""
+    found = c.execute(
+        "SELECT 1 FROM dispatch WHERE run_id = ? AND digest = ? AND direction = 'undo' UNION ALL "
+        "SELECT 1 FROM dispatch WHERE run_id = ? AND digest = ? AND direction = 'do' AND (state IN ('failed', 'abandoned')"
+        # What is known to have done nothing and may be tried again did not go wrong.
+        " OR (state = 'not_started' AND coalesce(json_extract(receipt, '$.output.again'), 0) = 0)) LIMIT 1",
+        (run_id, digest, run_id, digest),
+    )
+    return found.fetchone() is not None
+
+
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Dispatch]:
     """Return every dispatch of a run in the order in which they began."""
     rows = c.execute(f"SELECT {_COLUMNS} FROM dispatch WHERE run_id = ? ORDER BY started_at, step, attempt", (run_id,))  # noqa: S608

@@ -143,20 +143,26 @@ class Ledger:
             again: the last answer no longer carries, so a settled question is followed by another.
         """
         with self.store.read() as c:
-            run = runs.get(c, run_id)
-            asked = [r for r in requests.of_run(c, run_id) if r.kind is kind and r.digest == run.digest and r.subject.get("key") == subject.get("key")]
-        rounds = len(asked)
-        if rounds and not (again and not asked[-1].is_open):
-            return asked[-1].id
-        return "req_" + hashlib.sha256(canonical([run_id, run.digest, kind.value, subject.get("key", ""), rounds + 1])).hexdigest()[:16]
+            standing, following = self._asked(c, runs.get(c, run_id), kind, subject)
+        return following if standing is None or (again and not standing.is_open) else standing.id
+
+    def _asked(self, c: Any, run: RunRow, kind: Question, subject: Mapping[str, Any]) -> tuple[Request | None, str]:
+        """Return the newest question of that kind about the plan in force, and the id of the one that would follow."""
+        key = subject.get("key", "")
+        asked = [r for r in requests.of_run(c, run.id) if r.kind is kind and r.digest == run.digest and r.subject.get("key", "") == key]
+        following = "req_" + hashlib.sha256(canonical([run.id, run.digest, kind.value, key, len(asked) + 1])).hexdigest()[:16]
+        return (asked[-1] if asked else None), following
 
     def open_request(self, request_id: str, run_id: str, kind: Question, subject: Mapping[str, Any]) -> Request:
         """Open a question, once, and let the run wait for it; a question that is there is returned as it stands."""
         with self._write(deferred=True) as c:
-            found = c.execute("SELECT 1 FROM request WHERE id = ?", (request_id,)).fetchone()
-            if found:
-                return requests.get(c, request_id)
             run = runs.get(c, run_id)
+            standing, following = self._asked(c, run, kind, subject)
+            if request_id != following and not c.execute("SELECT 1 FROM request WHERE id = ? AND run_id = ?", (request_id, run_id)).fetchone():
+                # A forged id. The question of another run must not be shown beside this run's steps.
+                request_id = following if standing is None else standing.id
+            if c.execute("SELECT 1 FROM request WHERE id = ?", (request_id,)).fetchone():
+                return requests.get(c, request_id)
             plan = self._require(c, run)
             risk = self.risk(plan).whole
             at = log.now(c, self.clock)
@@ -318,9 +324,11 @@ class Ledger:
             run = runs.get(c, run_id)
             plan = self._require(c, run)
             known = dispatches.of_step(c, run_id, plan.digest, step, measures=direction in ("before", "after"))
+            given, unproved = requests.proved(c, run_id)
             facts = authority.Facts(
-                run=run, plan=plan, risk=self.risk(plan).whole, decisions=_about_the_plan(requests.decisions(c, "run_id", run_id)),
-                contributors=plans.contributors(c, run_id), dispatches=known, now=at,
+                run=run, plan=plan, risk=self.risk(plan).whole, decisions=given, contributors=plans.contributors(c, run_id), dispatches=known,
+                now=at, unproved=unproved, went_wrong=direction == "undo" and dispatches.went_wrong(c, run_id, plan.digest),
+                back_to=runs.back_to(c, run_id) if direction == "undo" else None,
             )
             ruling = authority.may_run(direction, step, facts, self.policy)
             if not ruling.is_allowed:
@@ -371,6 +379,14 @@ class Ledger:
                 runs.ask_stop(c, run_id, at, actor.id, reason)
                 return runs.get(c, run_id)
             return runs.move(c, run, RunStatus.CANCELLED, at, actor.id, reason=reason)
+
+    def ask_back(self, run_id: str, actor: Actor, to: int) -> None:
+        """Record that a person wants what a run did to be taken back, down to and without step `to`. Raises: IllegalTransition."""
+        with self._write() as c:
+            run = runs.get(c, run_id)
+            if not run.status.is_over:
+                raise IllegalTransition(f"run {run_id} is {run.status.value}; what it does is taken back when it is over", hint="cancel it first")
+            runs.ask_back(c, run_id, log.now(c, self.clock), actor.id, to)
 
     def finish(self, run_id: str, status: RunStatus, results: Results) -> None:
         """Record the report and the final state of a run."""
@@ -457,8 +473,3 @@ class Ledger:
     def close(self) -> None:
         """Close the store."""
         self.store.close()
-
-
-def _about_the_plan(given: Iterable[Decision]) -> tuple[Decision, ...]:
-    # What a person says of a step in doubt is about the same bytes, and must not take the place of that person's approval of them.
-    return tuple(decision for decision in given if decision.verdict in _PLAN_OPTIONS)

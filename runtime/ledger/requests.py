@@ -7,7 +7,7 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from ...schemas.approval import Actor, Decision, Request, RequestStatus, Verdict
+from ...schemas.approval import Actor, Decision, Question, Request, RequestStatus, Verdict
 from ...schemas.canonical import canonical, digest
 from ...schemas.errors import NotFound
 from ...schemas.noun import stamp
@@ -73,16 +73,55 @@ def record(c: sqlite3.Connection, request: Request, actor: Actor, verdict: Verdi
     """Keep an answer for ever, with its log entry."""
     decision = Decision(request_id=request.id, actor=actor, verdict=verdict, digest=request.digest, reason=reason, at=at)
     who = _text(actor.model_dump(mode="json"))
-    data = {
-        "request": request.id, "verdict": verdict.value, "digest": request.digest, "assurance": actor.assurance.value, "kind": actor.kind,
-        "who": digest(who.encode()), "reason": digest(reason.encode()),
-    }
+    data = _facts(request.id, actor, who, verdict.value, request.digest, reason)
     seq = log.append(c, request.run_id, "decision.recorded", at, actor.id, data)
     c.execute(
         "INSERT INTO decision (seq, request_id, run_id, actor_id, actor, verdict, digest, reason, at) VALUES (?,?,?,?,?,?,?,?,?)",
         (seq, request.id, request.run_id, actor.id, who, verdict.value, request.digest, reason, stamp(at)),
     )
     return decision
+
+
+def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tuple[int, ...]]:
+    """Hold the decisions on a run against the log.
+
+    Returns:
+        Those that answer whether the plan may run and that the log holds word for word; and the numbers of those, on whatever question,
+        that the log does not hold.
+    """
+    rows = c.execute(
+        f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE run_id = ? ORDER BY seq", (run_id,)  # noqa: S608 - constant
+    ).fetchall()
+    held: list[Decision] = []
+    strangers: list[int] = []
+    for row in rows:
+        seq = row[6]
+        if not _is_logged(c, row):
+            strangers.append(seq)
+        elif c.execute("SELECT kind FROM request WHERE id = ?", (row[0],)).fetchone() == (Question.PLAN.value,):
+            held.append(_decision(row))
+    return tuple(held), tuple(strangers)
+
+
+def _is_logged(c: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
+    request_id, who, verdict, about, reason, at, seq, run_id, actor_id = row
+    found = c.execute("SELECT bytes, chain FROM event WHERE seq = ?", (seq,)).fetchone()
+    before = c.execute("SELECT chain FROM event WHERE seq = ?", (seq - 1,)).fetchone()
+    if found is None or before is None or log.link(before[0], found[0]) != found[1]:
+        return False
+    actor = Actor.model_validate_json(who)
+    wanted = {
+        "actor": actor_id, "at": at, "data": _facts(request_id, actor, who, verdict, about, reason), "run": run_id, "seq": seq,
+        "type": "decision.recorded", "v": 1,
+    }
+    return actor.id == actor_id and canonical(wanted) == found[0]
+
+
+def _facts(request_id: str, actor: Actor, who: str, verdict: str, about: str, reason: str) -> dict[str, Any]:
+    return {
+        "request": request_id, "verdict": verdict, "digest": about, "assurance": actor.assurance.value, "kind": actor.kind,
+        "who": digest(who.encode()), "reason": digest(reason.encode()),
+    }
 
 
 def settle(c: sqlite3.Connection, request: Request, status: RequestStatus, at: datetime, actor: str) -> Request:

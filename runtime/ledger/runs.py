@@ -71,6 +71,18 @@ def ask_stop(c: sqlite3.Connection, run_id: str, at: datetime, actor: str, reaso
     log.append(c, run_id, "run.stop_requested", at, actor, {"reason": reason})
 
 
+def ask_back(c: sqlite3.Connection, run_id: str, at: datetime, actor: str, to: int) -> None:
+    """Permit the undo of every done step with a number above `to`, until the next report is recorded."""
+    c.execute("UPDATE run SET back_to = ?, updated_at = ? WHERE id = ?", (to, stamp(at), run_id))
+    log.append(c, run_id, "rollback.requested", at, actor, {"to": to})
+
+
+def back_to(c: sqlite3.Connection, run_id: str) -> int | None:
+    """Return the number of the last step that stays, while a person's wish to take a run back is being carried out."""
+    row = c.execute("SELECT back_to FROM run WHERE id = ?", (run_id,)).fetchone()
+    return None if row is None else row[0]
+
+
 def ask(c: sqlite3.Connection, run_id: str) -> bytes:
     """Return what the run was asked for, as canonical bytes."""
     row = c.execute("SELECT ask FROM run WHERE id = ?", (run_id,)).fetchone()
@@ -81,7 +93,7 @@ def ask(c: sqlite3.Connection, run_id: str) -> bytes:
 
 def keep_results(c: sqlite3.Connection, run_id: str, results: bytes, digest: str, at: datetime, success: bool | None) -> None:
     """Record the report of a run."""
-    c.execute("UPDATE run SET results = ?, updated_at = ? WHERE id = ?", (results, stamp(at), run_id))
+    c.execute("UPDATE run SET results = ?, back_to = NULL, updated_at = ? WHERE id = ?", (results, stamp(at), run_id))
     log.append(c, run_id, "results.recorded", at, "system", {"results": digest, "success": success})
 
 

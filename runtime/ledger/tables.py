@@ -20,7 +20,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE run (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, graph TEXT NOT NULL, tier INTEGER, title TEXT NOT NULL, requester TEXT NOT NULL,
     digest TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0, stop_requested INTEGER NOT NULL DEFAULT 0,
-    ask BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, results BLOB
+    back_to INTEGER, ask BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, results BLOB
 ) WITHOUT ROWID;
 CREATE INDEX run_by_time ON run (created_at DESC);
 CREATE INDEX run_by_status ON run (status, created_at DESC);

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import random
@@ -27,13 +28,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import world
 
 import assent
 import assent.schemas.errors
+from assent.runtime.ledger import ledger
+from assent.runtime.ledger.ledger import Ledger
+from assent.schemas.dispatch import Receipt
 from assent.schemas.errors import NotAllowed, RunBusy, StoreError
-from assent.tools import process
+from assent.tools import change, process
 
 MODES = {"count": 1, "before": 2, "after": 3, "middle": 4, "fail": 5, "interrupt": 6}
 PATIENCE_S = 60.0
@@ -103,12 +108,21 @@ class Server:
         """Run a phase unharmed and return its writes as [operation, bytes, path]; also note the world in which it ends."""
         self._restore(scenario, phase)
         log = self.folder / "trace"
-        log.unlink(missing_ok=True)
+        log.write_bytes(b"")
         with open(log, "ab") as file:
             status, said = self._child(lambda: self._drive(scenario, phase, mode="count", n=0, log=file.fileno()))
         assert status == "ended" and said and "error" not in said, (status, said)
         assert self._child(lambda: self._go_on(scenario, phase))[0] == "ended"
         self.ends[f"{scenario}/{phase}"] = world.look(self.workspace)
+        return [_entry(line, self.here) for line in log.read_text().splitlines()]
+
+    def count_supervisor(self, scenario: str, phase: str) -> list[list[Any]]:
+        """Run a phase unharmed and return the writes of the process between us and the command."""
+        self._restore(scenario, phase)
+        log = self.folder / "trace.supervisor"
+        log.write_bytes(b"")
+        status, said = self._child(lambda: self._drive(scenario, phase, mode="count", n=0, supervisor=True))
+        assert status == "ended" and said and "error" not in said, (status, said)
         return [_entry(line, self.here) for line in log.read_text().splitlines()]
 
     def end(self, scenario: str, phase: str) -> dict[str, Any]:
@@ -122,18 +136,19 @@ class Server:
 
         Args:
             more: `error` and `sticky` for the mode `fail`; `again`: [n, mode] to break the process that goes on as well; `supervisor`: the
-                writes that are counted are those of the supervisor; `after_ms`: interrupt after a time instead.
+                writes that are counted are those of the supervisor; `after_ms`: interrupt after a time instead; `without`: a guard of
+                `GUARDS` that is taken out.
 
         Returns:
             {"died", "said", "asked", "status", "wrong", "doubts"}; `wrong` is empty when everything is right.
         """
         end = self.end(scenario, phase)
         self._restore(scenario, phase)
-        how, said = self._child(lambda: self._drive(scenario, phase, mode=mode, n=n, **more))
-        if again := more.get("again"):
-            self._child(lambda: self._arm_and(again[1], again[0], lambda: self._go_on(scenario, phase)))
-        exact = mode not in ("fail", "interrupt") or more.get("exact", False)
-        ended, judged = self._child(lambda: self._judge(scenario, phase, end, said, exact=exact))
+        with GUARDS[more["without"]]() if "without" in more else contextlib.nullcontext():
+            how, said = self._child(lambda: self._drive(scenario, phase, mode=mode, n=n, **more))
+            if again := more.get("again"):
+                self._child(lambda: self._arm_and(again[1], again[0], lambda: self._go_on(scenario, phase)))
+            ended, judged = self._child(lambda: self._judge(scenario, phase, end, said, exact=mode != "fail"))
         if ended != "ended" or judged is None or "error" in judged:
             judged = {"wrong": [f"going on {ended}: {json.dumps(judged)}"], "asked": [], "status": "?", "doubts": []}
         return {**judged, "died": how, "said": said}
@@ -298,6 +313,40 @@ class Server:
         if hung:
             return "hung", said
         return {0: "ended", 130: "interrupted"}.get(os.waitstatus_to_exitcode(status), "killed" if os.WIFSIGNALED(status) else "broke"), said
+
+
+def _dispatching_late() -> Any:
+    """The intent is not committed before the effect, but with the receipt after it."""
+    real = Ledger.dispatch
+
+    def dispatch(self: Ledger, *given: Any, **more: Any) -> Any:
+        self._write = functools.partial(Ledger._write, self, deferred=True)  # type: ignore[method-assign]
+        try:
+            return real(self, *given, **more)
+        finally:
+            del self._write  # type: ignore[method-assign]
+
+    return patch.object(Ledger, "dispatch", dispatch)
+
+
+def _deciding_doubts(status: Any) -> Any:
+    """A step of which nothing is known is not asked about; it is taken as done, or as not done and run again."""
+
+    def doubt(self: Ledger, dispatch: Any, why: str) -> Any:
+        return self.receive(dispatch, Receipt(status=status, summary=why, output={"again": True}))
+
+    return patch.object(Ledger, "doubt", doubt)
+
+
+GUARDS: dict[str, Callable[[], Any]] = {
+    "intent before effect": _dispatching_late,
+    "doubt is asked about": lambda: _deciding_doubts("not_started"),
+    "doubt is not done": lambda: _deciding_doubts("done"),
+    "undo once": lambda: _deciding_doubts("not_started"),
+    "approval outlives a doubt": lambda: patch.object(ledger, "_about_the_plan", tuple),
+    "made folders are cleared": lambda: patch.object(change, "clear_folders", lambda place, before: None),
+}
+"""Ways to take a guard out of the product, to see that the trials find out."""
 
 
 def _be_child(act: Callable[[], dict[str, Any] | None], out: Path) -> None:
