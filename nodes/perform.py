@@ -10,15 +10,16 @@ Rules:
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass, Receipt
 from ..schemas.plan import Call, Measure, Plan, Step
 from ..schemas.ruling import Ruling
-from ..tools.tool import Place, Tool, ToolRefused
+from ..tools.tool import Place, Restores, Tool, ToolRefused
 from .ports import Ports
 
 SMALL_BYTES = 4096
@@ -87,13 +88,19 @@ class Performer:
             dispatch, receipt = self._open
             self._open = None
             self.ports.ledger.receive(dispatch, receipt, deferred=deferred and dispatch.effect_class is not EffectClass.OPAQUE)
+            if not deferred:
+                self._forget(dispatch.key)
 
     def undo(self, step: Step, done: Dispatch) -> Receipt | Ruling | None:
         """Take one step back, through its own dispatch. `None`: nothing can."""
         tool, args = self._parsed(step.call)
         receipt = done.receipt or Receipt(status="done", before=done.before)
         if step.undo is not None:
-            return self.perform(Item("undo", step.step, step.undo))
+            answered = self.perform(Item("undo", step.step, step.undo))
+            if isinstance(answered, Receipt) and answered.is_done and isinstance(tool, Restores) and self._open is not None:
+                answered = answered.model_copy(update={"verified": tool.restored(args, self.place, before=receipt.before)})
+                self._open = (self._open[0], answered)
+            return answered
         if not tool.can_undo(args):
             return None
         answer = self.ports.ledger.dispatch(self.run_id, "undo", step.step, effect_class=EffectClass.CONDITIONAL, before=receipt.before)
@@ -149,12 +156,18 @@ class Performer:
         return self.ports.tools[call.tool], self.ports.tools.parse(call.tool, call.args)
 
     def _act(self, tool: Tool, args: Any, dispatch: Dispatch, item: Item) -> Receipt:
-        def once() -> Receipt:
-            return _guarded(lambda: tool.run(args, self.place, key=dispatch.key, before=dispatch.before))
+        def once(key: str) -> Receipt:
+            return _guarded(lambda: tool.run(args, self.place, key=key, before=dispatch.before))
 
         if item.direction in ("do", "undo"):
-            return once()
-        return _measured(once, item.repeat)
+            return once(dispatch.key)
+        # A key never runs twice, so each repeat has its own.
+        return _measured(once, [dispatch.key, *[f"{dispatch.key}-{n}" for n in range(2, item.repeat + 1)]])
+
+    def _forget(self, key: str) -> None:
+        """Remove what a process recorded of its own end; the ledger has it now."""
+        for folder in self.place.scratch.glob(f"{key}*") if (self.place.scratch / key).exists() else ():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _slim(self, receipt: Receipt) -> Receipt:
         raw = json.dumps(receipt.output, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
@@ -176,13 +189,13 @@ def _guarded(act: Callable[[], Receipt]) -> Receipt:
     return receipt if receipt.duration_ms else receipt.model_copy(update={"duration_ms": int((time.monotonic() - began) * 1000)})
 
 
-def _measured(once: Callable[[], Receipt], repeat: int) -> Receipt:
-    """Run a measure `repeat` times; its output gains p50_ms, p95_ms … over the runs, from the tool's own timing where it gives one."""
+def _measured(once: Callable[[str], Receipt], keys: Sequence[str]) -> Receipt:
+    """Run a measure once for each key; its output gains p50_ms, p95_ms … over the runs, from the tool's own timing where it gives one."""
     times: list[float] = []
     receipt = Receipt(status="not_started")
-    for _ in range(repeat):
+    for key in keys:
         began = time.perf_counter()
-        receipt = once()
+        receipt = once(key)
         elapsed = receipt.output.get("elapsed_ms")
         times.append(float(elapsed) if isinstance(elapsed, int | float) else (time.perf_counter() - began) * 1000)
         if not receipt.is_done:
@@ -191,4 +204,4 @@ def _measured(once: Callable[[], Receipt], repeat: int) -> Receipt:
     marks = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "min_ms": 0.0, "max_ms": 1.0}
     summary = {name: round(times[min(len(times) - 1, int(len(times) * q))], 3) for name, q in marks.items()}
     summary["mean_ms"] = round(sum(times) / len(times), 3)
-    return receipt.model_copy(update={"output": {**receipt.output, **summary, "runs": repeat}, "duration_ms": int(sum(times))})
+    return receipt.model_copy(update={"output": {**receipt.output, **summary, "runs": len(keys)}, "duration_ms": int(sum(times))})

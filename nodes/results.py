@@ -12,16 +12,20 @@ from ..schemas.dispatch import Dispatch, DispatchState
 from ..schemas.plan import Measure, Plan
 from ..schemas.results import Costs, FollowUp, Outcome, Results, RootCause, StepResult
 from ..schemas.run import RunRow, RunStatus
-from .endings import left_behind
+from .endings import ending, left_behind
 from .ports import Ports
 from .state import State
 
 
 def results(state: State, *, ports: Ports) -> dict[str, Any]:
-    """Write the report, keep it with the run, and end the run."""
+    """Write the report, keep it with the run, and end the run. How it ended is read off the ledger, never off the state."""
     run_id = state["run_id"]
-    run = ports.ledger.run(run_id)
-    status = run.status if run.status.is_over else RunStatus(state.get("status") or RunStatus.FAILED.value)
+    run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
+    status = run.status
+    if not status.is_over:
+        if status is not RunStatus.RUNNING or plan is None:
+            return {"run_id": run_id, "status": status.value, "summary": "nothing has ended yet"}
+        status = ending(plan, [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest], ports, stopped=run.stop_requested)
     report = compose(run, status, ports, why=state.get("summary", ""))
     for artifact in ports.report(report):
         ports.ledger.keep(run_id, artifact)

@@ -32,7 +32,8 @@ _NAMED = re.compile(
     | (?P<pair></key>\s{{0,40}}<string>
         |\\{{0,7}}["']?[\s,;]{{0,80}}(?:-[ ])?(?:\\{{0,7}}["'])?value\\{{0,7}}["']?[ \t]{{0,8}}[:=]{{1,2}}[ \t]{{0,8}})
     | (?P<typed>[ \t]{{0,8}}\??:[ \t]{{0,8}}
-        (?:str|string|String|bytes|Optional\[str\]|str\ \|\ None|SecretStr|Final|&str|&'static\ str|any|Any)[?!]?[ \t]{{1,8}}=[ \t]{{0,8}}|[ \t]{{1,8}}(?:string|\[\]byte|text)[ \t]{{1,8}}:?=[ \t]{{0,8}})
+        (?:str|string|String|bytes|Optional\[str\]|str\ \|\ None|SecretStr|Final|&str|&'static\ str|any|Any)
+        [?!]?[ \t]{{1,8}}=[ \t]{{0,8}}|[ \t]{{1,8}}(?:string|\[\]byte|text)[ \t]{{1,8}}:?=[ \t]{{0,8}})
     | (?P<assign>[ \t]{{0,32}}(?:[:?!+]?={{1,3}}>?|:(?!:|//)|->|<-|%3D|%3A)[ \t]{{0,32}}(?:\r?\n[ \t]{{1,40}}(?=\\?["']))?)
     | (?P<element>(?:[ \t][^<>\n]{{0,80}})?>)
     | (?P<cell>[ \t]{{0,40}}[,|][ \t]{{0,40}})

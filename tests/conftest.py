@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FrozenClock, Recorder, authenticated
 from assent.schemas.approval import Actor

@@ -18,6 +18,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.errors import InvalidUpdateError, UnknownInterruptError
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime as GraphRuntime
+from langgraph.types import Command, Send
+
 from assent.graphs import par
 from assent.nodes.execute import execute
 from assent.nodes.perform import Item, Performer
@@ -34,12 +41,6 @@ from assent.schemas.errors import AssentError, StaleDecision
 from assent.schemas.plan import Plan
 from assent.schemas.ruling import Ruling
 from assent.schemas.run import RunStatus
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.errors import InvalidUpdateError, UnknownInterruptError
-from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime as GraphRuntime
-from langgraph.types import Command, Send
 
 HARMLESS_FAILURES = (AssentError, InvalidUpdateError, UnknownInterruptError, ValueError, UnboundLocalError, sqlite3.Error)
 """An attack may also die of an error; what counts is whether the effect happened."""
@@ -322,7 +323,7 @@ def force_after_a_cancellation(s: Scene) -> None:
     s.force(runtime, run)
 
 
-@attack("whole ledger")
+@attack()
 def rollback_of_a_completed_run_that_nobody_asked_for(s: Scene) -> None:
     runtime, run = s.done()
     s.attempt(lambda: runtime.graph().invoke(Command(goto="rollback"), at(run)))
@@ -371,7 +372,7 @@ def one_answer_for_two_questions(s: Scene) -> None:
         s.attempt(lambda one=one: runtime.resume(one.id))  # type: ignore[misc]
 
 
-@attack()
+@attack("whole ledger")
 def the_question_of_another_run_in_state(s: Scene) -> None:
     """Run B is approved; the state of run A names B's request, which is settled, as its own question."""
     runtime, approved = s.done("b")
@@ -518,7 +519,7 @@ def the_editor_of_the_plan_where_duties_are_separated(s: Scene) -> None:
 
 @attack()
 def an_approver_whose_role_was_taken_away(s: Scene) -> None:
-    runtime, run = s.waiting()
+    _runtime, run = s.waiting()
     s.approve(run, "lena")
     assert run.status == "running"
     later = s.opening("dora", people={"lena": []})
@@ -527,7 +528,7 @@ def an_approver_whose_role_was_taken_away(s: Scene) -> None:
 
 @attack()
 def rules_that_became_stricter_after_the_approval(s: Scene) -> None:
-    runtime, run = s.waiting()
+    _runtime, run = s.waiting()
     s.approve(run, "lena")
     later = s.door(approvals={"HIGH": {"approvals": 2}})
     s.force(later, later.run(run.id))
@@ -564,7 +565,7 @@ def a_clock_that_is_set_back_after_the_approval_ran_out(s: Scene) -> None:
     s.force(runtime, run)
 
 
-@attack()
+@attack("whole ledger")
 def an_answer_after_the_request_ran_out(s: Scene) -> None:
     runtime, run = s.waiting()
     s.clock.advance(days=7)
@@ -621,7 +622,7 @@ def _evil() -> Plan:
 
 @attack("plan check")
 def other_bytes_under_the_digest_of_an_approved_plan(s: Scene) -> None:
-    runtime, run = s.waiting()
+    _runtime, run = s.waiting()
     s.approve(run, "lena")
     s.sql("UPDATE plan SET bytes = ? WHERE run_id = ?", _evil().bytes, run.id)
     later = s.door()
@@ -630,7 +631,7 @@ def other_bytes_under_the_digest_of_an_approved_plan(s: Scene) -> None:
 
 @attack()
 def another_plan_with_its_own_digest_in_an_approved_run(s: Scene) -> None:
-    runtime, run = s.waiting()
+    _runtime, run = s.waiting()
     s.approve(run, "lena")
     s.sql("UPDATE plan SET bytes = ?, digest = ? WHERE run_id = ?", _evil().bytes, _evil().digest, run.id)
     s.sql("UPDATE run SET digest = ? WHERE id = ?", _evil().digest, run.id)

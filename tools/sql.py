@@ -152,6 +152,10 @@ class Sql:
             before=dict(before),
         )
 
+    def restored(self, args: SqlArguments, place: Place, *, before: Mapping[str, Any]) -> bool | None:
+        """Compare schema and row count with what was noted before the step."""
+        return undo_verified(before, place, args)
+
 
 def undo_verified(before: Mapping[str, Any], place: Place, args: SqlArguments) -> bool | None:
     """Tell, after a written undo of `args` ran, whether the database is as `before` notes it.

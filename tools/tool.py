@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -139,6 +139,15 @@ class Tool(Protocol):
         self, args: Any, place: Place, *, key: str, before: Mapping[str, Any], direction: Literal["do", "undo"]
     ) -> Receipt | None:
         """Rebuild the receipt of a call whose process died before it was recorded. None: nothing proves what happened."""
+        ...
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """A tool that can tell whether a written undo brought the earlier state back."""
+
+    def restored(self, args: Any, place: Place, *, before: Mapping[str, Any]) -> bool | None:
+        """Compare the state now with what was noted before the step. `None`: it cannot tell."""
         ...
 
 

@@ -15,11 +15,16 @@ from functools import cache
 from typing import Any
 
 from ...schemas.risk import Level, Risk
+from .paths import is_secret
 from .patterns import Question, meets
+from .surroundings import Surroundings
 from .tables import table
 
 MOST_CHARACTERS = 16 * 1024
 _MOST_WORDS = 400
+_MOST_NAMES = 100
+_SECRET_RULES = frozenset({"sql.catalogue", "sql.secret_name", "python.environment"})
+_ANYWHERE = Surroundings(workspace="/")
 
 _WORD = re.compile(r"""[^\s'"`|&;<>(){}$=,\[\]]+""")
 _TARGETS = re.compile(
@@ -75,23 +80,35 @@ def facts_of(kind: str, payload: object, risk: Risk) -> Facts:
     named = frozenset() if kind == "http" else frozenset(_clean(word) for word in _WORD.findall(text)[:_MOST_WORDS])
     runnable = kind in ("shell", "python")
     return Facts(
-        secret=any("secret" in rule or rule in _SECRET_RULES for rule in risk.rules),
-        sends=kind == "http" or (runnable or kind == "sql") and _says("sends", lowered),
+        secret=_is_secret(named, risk),
+        sends=kind == "http" or (kind in ("shell", "python", "sql") and _says("sends", lowered)),
         fetches=fetched or (runnable and _says("fetches", lowered)),
-        deletes=(kind == "http" and not reading and lowered.find("delete") >= 0)
-        or (kind not in ("http", "file_read", "file_write") and _says("deletes", lowered)),
+        deletes=_deletes(kind, payload, lowered),
         disables=_disables(kind, lowered, risk),
         changes=risk.level > Level.LOW,
         copies=kind == "file_write" or (runnable and _says("copies", lowered)),
         named=named,
         written=_written(kind, payload, text, named),
-        heads=frozenset(name for name, head, _ in runners() if head.search(lowered))
-        if kind == "shell"
-        else frozenset({"python"} if kind == "python" else ()),
+        heads=_heads(kind, lowered),
     )
 
 
-_SECRET_RULES = frozenset({"sql.catalogue", "sql.secret_name", "python.environment"})
+def _is_secret(named: frozenset[str], risk: Risk) -> bool:
+    if any("secret" in rule or rule in _SECRET_RULES for rule in risk.rules):
+        return True
+    return any(is_secret(word, _ANYWHERE) for word in sorted(named)[:_MOST_NAMES])
+
+
+def _deletes(kind: str, payload: object, lowered: str) -> bool:
+    if kind == "http":
+        return isinstance(payload, Mapping) and str(payload.get("method", "")).upper() == "DELETE"
+    return kind in ("shell", "sql", "python") and _says("deletes", lowered)
+
+
+def _heads(kind: str, lowered: str) -> frozenset[str]:
+    if kind == "shell":
+        return frozenset(name for name, head, _ in runners() if head.search(lowered))
+    return frozenset({"python"}) if kind == "python" else frozenset()
 
 
 def _disables(kind: str, lowered: str, risk: Risk) -> bool:

@@ -15,7 +15,7 @@ from ...schemas.risk import Level, Reason
 from . import shell_find, shell_foreign, shell_roles, shell_tests
 from .shell_flags import parse
 from .shell_table import Entry
-from .shell_values import PATHS, TEXT, UNKNOWN, Output, Unproved, Word
+from .shell_values import PATHS, SETTING, TEXT, UNKNOWN, Output, Unproved, Word
 
 if TYPE_CHECKING:
     from .shell_commands import Call, Outcome
@@ -79,8 +79,8 @@ def _env(entry: Entry, words: Sequence[Word], call: Call) -> Outcome:
 
     rest = list(words)
     while rest and rest[0].literal and re.match(r"[A-Za-z_]\w*=", rest[0].text):
-        name = rest.pop(0).text.partition("=")[0]
-        if name not in call.place.table.variables:
+        name, _, value = rest.pop(0).text.partition("=")
+        if name not in call.place.table.variables or not SETTING.fullmatch(value):
             raise Unproved("variable.special", f"sets {name}, which may change what other programs do")
     if not rest:
         raise Unproved(

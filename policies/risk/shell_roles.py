@@ -83,6 +83,11 @@ def judge(role: str, word: Word, place: Place) -> list[Reason]:
         if word.literal and "%G" not in word.text and "%(signature" not in word.text:
             return []
         raise Unproved("argument.format", "a format that could verify signatures runs another program")
+    if role == "filter":  # --include, --glob: a search pointed at the names of secrets is no everyday search
+        shown = word.pattern or word.text
+        if not shown.startswith("!") and shown.strip("*/"):
+            _unlisted(shown, "path", place)
+        return []
     if role == "linerange":  # -L 1,5:file
         if not word.literal:
             raise Unproved("argument.range", "a range of lines that is only known while it runs")

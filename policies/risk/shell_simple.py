@@ -18,7 +18,7 @@ from .shell_gate import MAX_COMMANDS
 from .shell_redirects import redirect
 from .shell_roles import Place
 from .shell_script import WORDS, Result, Script, low, union
-from .shell_values import NOTHING, TEXT, Output, Unproved, Word
+from .shell_values import NOTHING, SETTING, TEXT, Output, Unproved, Word
 from .shell_words import Fields, Value
 
 _MAX_WAYS = 64
@@ -143,7 +143,8 @@ def _assignment(script: Script, node: Node) -> tuple[str, Value]:
 def _prefix(script: Script, node: Node, head: str) -> None:
     name, values = _assignment(script, node)
     separator = name == "IFS" and head == "read" and all(value.literal for value in values)
-    if name not in script.table.variables and not separator:
+    plain = name in script.table.variables and all(value.literal and SETTING.fullmatch(value.text) for value in values)
+    if not plain and not separator:
         raise Unproved(
             "variable.special", f"sets {name} for one command, which may change what it does", "leave the variable out"
         )
@@ -159,7 +160,12 @@ def condition(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output) 
     opening = script.slice(node.children[0])
     if opening not in ("[", "[["):
         raise Unproved("arithmetic", "uses (( )), which evaluates text as arithmetic")
-    columns = [_operand(script, leaf) for leaf in _leaves(script, node)]
+    leaves = list(_leaves(script, node))
+    if opening == "[" and any(script.slice(leaf) in ("<", ">", "<<", ">>", "&&", "||", "(", ")") for leaf in leaves):
+        raise Unproved(
+            "test.shape", "[ with an operator that the shell takes for itself: > is a redirection there", "quote it, or use [["
+        )
+    columns = [_operand(script, leaf) for leaf in leaves]
     call = Call((), script.place(cwds), stdin, script.inner, script.bind)
     reasons: list[Reason] = []
     for way in itertools.islice(itertools.product(*columns), _MAX_WAYS):

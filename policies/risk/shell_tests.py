@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .shell_commands import Call, Outcome
 
 _FILE_TESTS = frozenset(
-    ["-e", "-f", "-d", "-r", "-w", "-x", "-s", "-L", "-h", "-b", "-c", "-p", "-S", "-g", "-u", "-k", "-O", "-G", "-N", "-a"]
+    ["-e", "-f", "-d", "-r", "-w", "-x", "-s", "-L", "-h", "-b", "-c", "-p", "-S", "-g", "-u", "-k", "-O", "-G", "-N"]
 )
 _TEXT_TESTS = frozenset({"-z", "-n", "-t"})
 _TEXT_COMPARISONS = frozenset({"=", "==", "!=", "<", ">", "=~"})
@@ -54,6 +54,8 @@ def condition(words: Sequence[Word], call: Call, *, arithmetic: bool) -> list[Re
     """
     reasons: list[Reason] = []
     for word in words:
+        if word.text in ("-v", "-R") or ("[" in word.text and any(c in word.text for c in "$`")):
+            raise Unproved("test.arithmetic", f"{word.shown()} may be evaluated as arithmetic, which runs commands")
         if word.many and not word.wild and word.text.strip(NUMBER):
             raise Unproved("test.operand", f"{word.shown()} may become several words, with an operator among them", "quote it")
     at = 0

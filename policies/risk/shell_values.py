@@ -7,6 +7,7 @@ script runs. The gate refuses those characters in the input, so they cannot be f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ...schemas.risk import Level, Reason
@@ -33,6 +34,8 @@ class Output:
     """For paths: none of them begins with a dash."""
 
 
+SETTING = re.compile(r"[A-Za-z0-9_.@,+-]*|[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z][A-Za-z0-9_+-]*)+")
+"""A value of LANG, TZ, COLUMNS and their like that names no file of the workspace."""
 NOTHING = Output("none")
 TEXT = Output("text")
 

@@ -13,8 +13,8 @@ from .sql_text import Token, name_of
 from .sql_words import judge_words, listed, refusal
 
 _OPTIONS = frozenset(
-    "query plan analyze verbose format json text tree traditional yaml xml extended buffers costs timing summary settings true false on off for "
-    "partitions ( ) , =".split(" ")  # noqa: SIM905 - a list of words, read as prose
+    """query plan analyze verbose format json text tree traditional yaml xml extended buffers costs timing summary settings true false on off
+    for partitions ( ) , =""".split()  # noqa: SIM905 - a list of words, read as prose
 )
 
 

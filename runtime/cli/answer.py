@@ -73,11 +73,11 @@ def edit(
         raise StaleDecision("the edit changes nothing", hint="change the plan, or approve or reject it as it is")
     old, new = runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole
     if file is not None and not door.as_json:
-        from .lines import console
+        from .lines import console, put
 
         screen = console()
         for line in shown_changes(found, old, new, tuple(runtime.settings.environment.values())):
-            screen.print(line, soft_wrap=True)
+            put(screen, line)
     if not door.as_json:
         return _go(door, runtime, asked.run_id, lambda: runtime.decide(name, "edit", edit=changed, reason=reason, resume=not no_resume))
     from .outcome import exit_code

@@ -34,14 +34,14 @@ def log(
 
         print_json(record(shelf, name))
     else:
-        from .lines import console, one_line, status, styled
+        from .lines import console, one_line, put, status, styled
         from .story import story
 
         screen = console()
         row = shelf.run(name)
-        screen.print(styled((name, "bold"), "  ", status(row.status.value), f"  {one_line(row.title, prose=True)}"), soft_wrap=True)
+        put(screen, styled((name, "bold"), "  ", status(row.status.value), f"  {one_line(row.title, prose=True)}"))
         for line in story(shelf.events(name)):
-            screen.print(line, soft_wrap=True)
+            put(screen, line)
     return SUCCEEDED
 
 
@@ -76,7 +76,7 @@ def verify(
 
 
 def _follow(door: Door, shelf: Shelf, name: str) -> None:
-    from .lines import console
+    from .lines import console, put
     from .story import line
 
     screen = console()
@@ -88,7 +88,7 @@ def _follow(door: Door, shelf: Shelf, name: str) -> None:
             if door.as_json:
                 sys.stdout.write(to_json(event.as_json()) + "\n")
             else:
-                screen.print(line(event), soft_wrap=True)
+                put(screen, line(event))
         sys.stdout.flush()
         if status.is_over or status.is_waiting:
             return

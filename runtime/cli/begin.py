@@ -11,10 +11,9 @@ import typer
 from .command import INTERRUPTED, Door, print_json, tell
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from ..run import Run
     from ..runtime import Runtime
+    from .lines import Line
     from .progress import Progress
 
 
@@ -29,6 +28,7 @@ def run(
     """Start a run: assess the plan, ask about what needs a person, execute, measure."""
     from ...schemas.canonical import canonical, digest
     from ..intake import take_in
+    from .lines import Line
     from .progress import Progress
 
     runtime = door.runtime(model)
@@ -67,7 +67,7 @@ def stopped(door: Door, run_id: str) -> int:
 
 def ended(door: Door, runtime: Runtime, found: Run) -> int:
     """Tell how a run stands, and return the exit code."""
-    from .lines import console
+    from .lines import console, put
     from .outcome import exit_code, report, waits
 
     results, status = found.results, found.status
@@ -86,17 +86,17 @@ def ended(door: Door, runtime: Runtime, found: Run) -> int:
     else:
         lines = [_standing(found)]
     for line in lines:
-        screen.print(line, soft_wrap=True)
+        put(screen, line)
     return exit_code(status, results)
 
 
-def _artifacts(folder: str, names: list[str]) -> Text:
+def _artifacts(folder: str, names: list[str]) -> Line:
     from .lines import one_line, styled
 
     return styled((f"kept in {one_line(folder, 300)}: {one_line(', '.join(names), 200)}", "dim"))
 
 
-def _standing(found: Run) -> Text:
+def _standing(found: Run) -> Line:
     from .lines import status, styled
 
     return styled(status(found.status.value), f"  {found.id}")

@@ -7,7 +7,9 @@ lines is shown as a difference of lines; the author is left out, because the led
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from ...schemas.canonical import canonical
 from ...schemas.plan import Plan, Step
 from ...schemas.risk import Reason, Risk
 
+_PLACE = re.compile(r"^(?:(?:undo of )?step|measure) \d+: ")
 _LEFT_OUT = frozenset({"steps", "author", "form"})
 
 
@@ -39,9 +42,20 @@ def changes(old: Plan, new: Plan) -> list[Change]:
 
 def risk_changes(old: Risk, new: Risk) -> tuple[list[Reason], list[Reason]]:
     """Return the findings that are new and those that are gone."""
-    before = {(finding.rule, finding.text) for finding in old.findings}
-    after = {(finding.rule, finding.text) for finding in new.findings}
-    return [f for f in new.findings if (f.rule, f.text) not in before], [f for f in old.findings if (f.rule, f.text) not in after]
+    return _without(new.findings, old.findings), _without(old.findings, new.findings)
+
+
+def _without(findings: Sequence[Reason], known: Sequence[Reason]) -> list[Reason]:
+    # The number of a step is not what was found about it: a step put in front gives all others a new one.
+    left = Counter((finding.rule, _PLACE.sub("", finding.text)) for finding in known)
+    found = []
+    for finding in findings:
+        place = (finding.rule, _PLACE.sub("", finding.text))
+        if left[place]:
+            left[place] -= 1
+        else:
+            found.append(finding)
+    return found
 
 
 def difference_of(change: Change) -> list[str]:

@@ -152,7 +152,9 @@ def tell(door: Door, message: str, hint: str = "", *, data: Mapping[str, Any] | 
         found = dict(data) if data else {"error": "Error", "message": message, "hint": hint}
         sys.stderr.write(to_json(found) + "\n")
         return
-    sys.stderr.write(f"error: {clean(message, prose=True)}\n" + (f"hint: {clean(hint, prose=True)}\n" if hint else ""))
+    # Further lines are indented, so that no text from outside can begin one with `hint:`.
+    told = [f"{word}: " + clean(text, prose=True).replace("\n", "\n  ") + "\n" for word, text in (("error", message), ("hint", hint)) if text]
+    sys.stderr.write("".join(told))
 
 
 def print_json(value: Any) -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ...schemas.plan import Step
-from .lines import block, level, one_line, span, styled
+from .lines import Line, block, level, one_line, span, styled
 from .panel import Review
 from .steps import Seen
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _ALL = 1_000_000_000
 
 
-def details(review: Review) -> Iterator[Text]:
+def details(review: Review) -> Iterator[Line]:
     """Yield every line."""
     plan, known = review.plan, review.known
     yield styled(("Plan      ", "dim"), f"{plan.digest}  (version {review.request.version})")
@@ -52,7 +48,7 @@ def details(review: Review) -> Iterator[Text]:
         yield from _text(review, name, "\n".join(texts))
 
 
-def _call(review: Review, seen: Seen, name: str) -> Iterator[Text]:
+def _call(review: Review, seen: Seen, name: str) -> Iterator[Line]:
     yield styled((name, "bold"), level(seen.level), f" {one_line(seen.headline, _ALL, known=review.known)}")
     for line in block(seen.detail, most=0, known=review.known):
         yield styled("   │ ", line)
@@ -60,7 +56,7 @@ def _call(review: Review, seen: Seen, name: str) -> Iterator[Text]:
         yield styled("   ", (f"{finding.level.value}: {one_line(finding.text, _ALL, known=review.known)} ({one_line(finding.rule)})", "dim"))
 
 
-def _words(review: Review, step: Step) -> Iterator[Text]:
+def _words(review: Review, step: Step) -> Iterator[Line]:
     if step.estimated_time_s is not None or step.cost_usd is not None:
         time = span(step.estimated_time_s) if step.estimated_time_s is not None else "no time"
         yield styled("   ", f"estimated: {time}, {'$' + step.cost_usd if step.cost_usd is not None else 'no cost'}")
@@ -68,7 +64,7 @@ def _words(review: Review, step: Step) -> Iterator[Text]:
     yield from _text(review, "the author on taking it back", step.rollback_plan)
 
 
-def _text(review: Review, name: str, text: str) -> Iterator[Text]:
+def _text(review: Review, name: str, text: str) -> Iterator[Line]:
     if text.strip():
         yield styled((f"   {name}:", "dim"))
         for line in block(text, most=0, known=review.known, prose=True):

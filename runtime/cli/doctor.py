@@ -25,14 +25,14 @@ def doctor(door: Door) -> int:
     if door.as_json:
         print_json({"ok": not failed, "checks": [check.as_json() for check in found]})
         return FAILED if failed else SUCCEEDED
-    from .lines import console, one_line, styled
+    from .lines import console, one_line, put, styled
 
     screen = console()
     for check in found:
         sign, style = _SIGNS[check.state]
-        screen.print(styled((f"{sign} ", style), (check.name.ljust(15), "bold"), one_line(check.said, 300, prose=True)), soft_wrap=True)
+        put(screen, styled((f"{sign} ", style), (check.name.ljust(15), "bold"), one_line(check.said, 300, prose=True)))
         if check.remedy and check.state != "ok":
-            screen.print(styled(("    remedy: ", "dim"), one_line(check.remedy, 400, prose=True)), soft_wrap=True)
+            put(screen, styled(("    remedy: ", "dim"), one_line(check.remedy, 400, prose=True)))
     counts = {state: sum(check.state == state for check in found) for state in _SIGNS}
     sys.stdout.write(f"\n{counts['ok']} in order, {counts['warn']} to look at, {counts['fail']} wrong\n")
     return FAILED if failed else SUCCEEDED

@@ -3,7 +3,7 @@
 Rules:
 - every text of a plan, document, model, tool or person is redacted first and made visible afterwards, so that no secret, control character,
   direction mark or invisible character reaches the terminal as itself;
-- it travels as `rich.text.Text` and is never read as markup;
+- it travels as `Line` and is never read as markup; a line that is wrapped says so at each of its further parts;
 - what is shortened keeps its beginning and its end and says how much is missing.
 """
 
@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
     from rich.text import Text
 
 LEVEL_STYLES = {"LOW": "green", "MEDIUM": "yellow", "HIGH": "bold red", "CRITICAL": "bold white on red"}
@@ -29,6 +30,8 @@ SIGNS = {
     "done": ("✓", "green"), "failed": ("✗", "red"), "not_started": ("○", "yellow"), "in_doubt": ("?", "bold yellow"), "abandoned": ("✗", "red"),
 }  # fmt: skip
 _PIPE_WIDTH = 160
+_HIDDEN = " not shown\\]"
+_GOES_ON = "       ┊ "
 _SYMBOLS = frozenset("→×…≤≥≈")
 _SPLIT = re.compile("([→×…≤≥≈])")
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
@@ -93,9 +96,14 @@ def _fitted(raw: str, limit: int, prose: bool) -> str:
         keep = keep * 2 // 3
 
 
+def is_whole(text: object, *, most: int, width: int) -> bool:
+    """Tell whether `block` with these bounds shows all of a text."""
+    return not any(line.endswith(_HIDDEN) or f"{_HIDDEN}" in line for line in block(text, most=most, width=width))
+
+
 def _marker(what: str) -> str:
     # In a visible text every backslash is doubled or begins an escape, so nothing from outside can look like this.
-    return f"\\[{what} not shown\\]"
+    return f"\\[{what}{_HIDDEN}"
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -110,11 +118,35 @@ def console(stream: TextIO | None = None) -> Console:
     )  # fmt: skip
 
 
-def styled(*parts: str | tuple[str, str]) -> Text:
-    """Return a Text from plain strings and (string, style) pairs; nothing in them is markup."""
-    from rich.text import Text
+@dataclass(frozen=True)
+class Line:
+    """One line. Where a terminal is too narrow for it, what follows is marked, so that no long value can pass for another line."""
 
-    return Text.assemble(*parts, no_wrap=False, overflow="fold")
+    parts: tuple[str | tuple[str, str], ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Render for rich."""
+        from rich.text import Text
+
+        text = Text.assemble(*self.parts, no_wrap=True)
+        if options.no_wrap or text.cell_len <= options.max_width:
+            yield text
+            return
+        # The mark is escaped wherever it comes from outside.
+        first, *others = text.wrap(console, max(20, options.max_width - len(_GOES_ON)), overflow="fold", no_wrap=False)
+        yield first
+        for other in others:
+            yield Text.assemble(_GOES_ON, other, no_wrap=True)
+
+
+def styled(*parts: str | tuple[str, str]) -> Line:
+    """Return a line of plain strings and (string, style) pairs; nothing in them is markup."""
+    return Line(parts)
+
+
+def put(screen: Console, line: Line) -> None:
+    """Print a line; a file or pipe gets it in one piece."""
+    screen.print(line, soft_wrap=not screen.is_terminal)
 
 
 def level(value: str) -> tuple[str, str]:
@@ -127,7 +159,7 @@ def status(value: str) -> tuple[str, str]:
     return value.replace("_", " "), _STATUS_STYLES.get(value, "")
 
 
-def columns(rows: Sequence[Sequence[str | tuple[str, str]]]) -> list[Text]:
+def columns(rows: Sequence[Sequence[str | tuple[str, str]]]) -> list[Line]:
     """Return rows with aligned columns, already clean; only the last column may be long."""
     if not rows:
         return []

@@ -27,7 +27,7 @@ def inbox(door: Door, limit: _LIMIT = 50) -> int:
     if shelf is None or not found:
         sys.stdout.write("Nothing waits for anybody.\n")
         return 0
-    from .lines import LEVEL_STYLES, ago, columns, console, one_line
+    from .lines import LEVEL_STYLES, ago, columns, console, one_line, put
 
     rows: list[list[str | tuple[str, str]]] = [[("request", "bold"), ("risk", "bold"), ("asks", "bold"), ("opened", "bold"), ("by", "bold"), ("title", "bold")]]
     for request in found:
@@ -36,7 +36,7 @@ def inbox(door: Door, limit: _LIMIT = 50) -> int:
         rows.append([request.id, (level, LEVEL_STYLES[level]), kind, ago(request.opened_at), one_line(request.requester, 30), one_line(request.title, 120, prose=True)])
     screen = console()
     for line in columns(rows):
-        screen.print(line, soft_wrap=True)
+        put(screen, line)
     waiting = shelf.waiting()
     if waiting > len(found):
         sys.stdout.write(f"… {waiting - len(found):,} more; --limit shows them\n")
@@ -63,14 +63,14 @@ def runs(
     if not found:
         sys.stdout.write("There are no runs" + (f" that are {wanted.replace('_', ' ')}" if wanted else "") + ".\n")
         return 0
-    from .lines import ago, columns, console, one_line
+    from .lines import ago, columns, console, one_line, put
     from .lines import status as said
 
     rows: list[list[str | tuple[str, str]]] = [[("run", "bold"), ("status", "bold"), ("changed", "bold"), ("by", "bold"), ("title", "bold")]]
     rows += [[row.id, said(row.status.value), ago(row.updated_at), one_line(row.requester, 30), one_line(row.title, 120, prose=True)] for row in found]
     screen = console()
     for line in columns(rows):
-        screen.print(line, soft_wrap=True)
+        put(screen, line)
     return 0
 
 
@@ -112,38 +112,38 @@ def _as_json(shelf: Shelf, row: RunRow) -> dict[str, Any]:
 
 
 def _run(shelf: Shelf, row: RunRow) -> None:
-    from .lines import LEVEL_STYLES, SIGNS, ago, console, moment, one_line, status, styled
+    from .lines import LEVEL_STYLES, SIGNS, ago, console, moment, one_line, put, status, styled
     from .outcome import report, waits
     from .record import risk_of
 
     screen = console()
     level = risk_of(shelf.events(row.id)) or "not assessed"
-    screen.print(styled(("Run       ", "dim"), row.id, "  ", status(row.status.value)), soft_wrap=True)
-    screen.print(styled(("Title     ", "dim"), one_line(row.title, prose=True)), soft_wrap=True)
-    screen.print(styled(("Risk      ", "dim"), (level, LEVEL_STYLES.get(level, ""))), soft_wrap=True)
-    screen.print(styled(("Asked by  ", "dim"), one_line(row.requester), f"  {moment(row.created_at)}, changed {ago(row.updated_at)}"), soft_wrap=True)
+    put(screen, styled(("Run       ", "dim"), row.id, "  ", status(row.status.value)))
+    put(screen, styled(("Title     ", "dim"), one_line(row.title, prose=True)))
+    put(screen, styled(("Risk      ", "dim"), (level, LEVEL_STYLES.get(level, ""))))
+    put(screen, styled(("Asked by  ", "dim"), one_line(row.requester), f"  {moment(row.created_at)}, changed {ago(row.updated_at)}"))
     plan = shelf.plan(row)
     if plan is not None:
-        screen.print(styled(("Plan      ", "dim"), f"{row.digest}  (version {row.version})"), soft_wrap=True)
+        put(screen, styled(("Plan      ", "dim"), f"{row.digest}  (version {row.version})"))
         done = {(d.direction, d.step): d for d in shelf.dispatches(row.id) if d.digest == row.digest}
         for step in plan.steps:
             call = done.get(("undo", step.step)) or done.get(("do", step.step))
             sign, style = SIGNS.get(call.state.value, ("·", "")) if call is not None else ("·", "dim")
             args = ", ".join(f"{name}: {value}" for name, value in step.args.items())
             took = f"  {call.direction} {call.state.value.replace('_', ' ')}" if call is not None else ""
-            screen.print(styled((f"  {sign} ", style), f"{step.step}. {one_line(step.tool, 30)} {one_line(args, 140)}", (took, "dim")), soft_wrap=True)
+            put(screen, styled((f"  {sign} ", style), f"{step.step}. {one_line(step.tool, 30)} {one_line(args, 140)}", (took, "dim")))
     results = shelf.results(row.id)
     lines = list(waits(shelf.requests(row.id)))
     if results is not None:
         lines += report(results)
     for line in lines:
-        screen.print(line, soft_wrap=True)
+        put(screen, line)
     for artifact in shelf.artifacts(row.id):
-        screen.print(styled(("kept: ", "dim"), one_line(artifact.path, 300), (f"  {artifact.size_bytes:,} bytes", "dim")), soft_wrap=True)
+        put(screen, styled(("kept: ", "dim"), one_line(artifact.path, 300), (f"  {artifact.size_bytes:,} bytes", "dim")))
 
 
 def _request(door: Door, shelf: Shelf, name: str) -> int:
-    from .lines import console, moment, one_line, styled
+    from .lines import console, moment, one_line, put, styled
 
     request = shelf.request(name)
     in_force = shelf.run(request.run_id).digest == request.digest
@@ -159,16 +159,16 @@ def _request(door: Door, shelf: Shelf, name: str) -> int:
             screen = console()
             screen.print(panel(review))
             for line in waits([request]):
-                screen.print(line, soft_wrap=True)
+                put(screen, line)
         return 0
     if door.as_json:
         print_json({"request": request.as_json(), "digest": request.digest})
         return 0
     screen = console()
     settled = f" at {moment(request.settled_at)}" if request.settled_at is not None else ""
-    screen.print(styled((request.id, "bold"), f"  {request.kind.value.replace('_', ' ')} of {request.run_id}: {request.status.value}{settled}"), soft_wrap=True)
+    put(screen, styled((request.id, "bold"), f"  {request.kind.value.replace('_', ' ')} of {request.run_id}: {request.status.value}{settled}"))
     for decision in request.decisions:
         void = "" if decision.counted else " (replaced by a later answer)"
         reason = f": {one_line(decision.reason, prose=True)}" if decision.reason else ""
-        screen.print(f"  {moment(decision.at)}  {one_line(decision.actor.id)} {decision.verdict.value.replace('_', ' ')}{void}{reason}", soft_wrap=True)
+        put(screen, f"  {moment(decision.at)}  {one_line(decision.actor.id)} {decision.verdict.value.replace('_', ' ')}{void}{reason}")
     return 0

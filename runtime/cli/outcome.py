@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from ...schemas.approval import Question, Request
 from ...schemas.results import Outcome, Results
 from ...schemas.run import RunStatus
 from .command import FAILED, SUCCEEDED, WAITING
-from .lines import columns, moment, money, one_line, span, status, styled
-
-if TYPE_CHECKING:
-    from rich.text import Text
+from .lines import Line, columns, moment, money, one_line, span, status, styled
 
 _MET = {True: ("yes", "green"), False: ("no", "red"), None: ("not known", "yellow")}
 
@@ -26,7 +22,7 @@ def exit_code(state: RunStatus, results: Results | None) -> int:
     return FAILED
 
 
-def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Text]:
+def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
     """Yield the measured metrics, what is left behind and why, and the final line."""
     if results.outcomes:
         yield styled()
@@ -65,7 +61,7 @@ def _value(value: float | str | None, unit: str, known: Sequence[str]) -> str:
     return one_line(f"{value:g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip(), 40, known=known, prose=True)
 
 
-def waits(requests: Sequence[Request]) -> Iterator[Text]:
+def waits(requests: Sequence[Request]) -> Iterator[Line]:
     """Yield what waits for a person, and the commands that answer it."""
     for request in requests:
         if not request.is_open:

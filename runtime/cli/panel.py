@@ -16,12 +16,11 @@ from ...policies.plan_risk import PlanRisk
 from ...schemas.approval import Question, Request
 from ...schemas.errors import StaleDecision
 from ...schemas.plan import Plan
-from .lines import block, level, moment, money, one_line, span, styled
+from .lines import Line, block, level, moment, money, one_line, span, styled
 from .steps import Seen, seen_measures, seen_steps
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
     from ..runtime import Runtime
 
@@ -81,17 +80,16 @@ def panel(review: Review) -> RenderableType:
     """Return the panel."""
     from rich.console import Group
     from rich.panel import Panel
-    from rich.text import Text
 
     doubt = review.request.kind is Question.IN_DOUBT
-    body = [*_head(review), Text(), *(_doubt(review) if doubt else _actions(review)), Text(), *_factors(review), *_bottom(review)]
+    body = [*_head(review), styled(), *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
     if not doubt:
         body += _words(review)
     title = styled((" A STEP IS IN DOUBT " if doubt else " PLAN REVIEW REQUIRED ", "bold"))
     return Panel(Group(*body), title=title, title_align="left", padding=(1, 2))
 
 
-def _head(review: Review) -> Iterator[Text]:
+def _head(review: Review) -> Iterator[Line]:
     request, problem = review.request, review.plan.problem
     context = problem.context
     workflow = f"{review.plan.workflow_id}, " if review.plan.workflow_id else ""
@@ -107,11 +105,11 @@ def _head(review: Review) -> Iterator[Text]:
     yield styled(("Risk      ", "dim"), level(review.risk.whole.level.value))
 
 
-def _pair(review: Review, name: str, value: str, limit: int = 160) -> Text:
+def _pair(review: Review, name: str, value: str, limit: int = 160) -> Line:
     return styled((name.ljust(10), "dim"), one_line(value, limit, known=review.known))
 
 
-def _actions(review: Review) -> Iterator[Text]:
+def _actions(review: Review) -> Iterator[Line]:
     yield styled(("PROPOSED ACTIONS", "bold"))
     for seen, step in zip(review.steps, review.plan.steps, strict=True):
         yield styled(f"{step.step:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
@@ -135,7 +133,7 @@ def _actions(review: Review) -> Iterator[Text]:
         yield styled("  no success criterion was written; success will not be known")
 
 
-def _detail(review: Review, seen: Seen) -> Iterator[Text]:
+def _detail(review: Review, seen: Seen) -> Iterator[Line]:
     lines = block(seen.detail, most=_DETAIL_LINES, width=160, known=review.known)
     if len(lines) == 1 and seen.headline.endswith(seen.detail.strip()):
         return
@@ -144,7 +142,7 @@ def _detail(review: Review, seen: Seen) -> Iterator[Text]:
         yield styled(_INDENT + "│ ", (line, style))
 
 
-def _doubt(review: Review) -> Iterator[Text]:
+def _doubt(review: Review) -> Iterator[Line]:
     subject = review.request.subject
     number = int(subject.get("step", 0))
     yield styled(("IT IS NOT KNOWN WHETHER THIS HAPPENED", "bold"))
@@ -160,7 +158,7 @@ def _doubt(review: Review) -> Iterator[Text]:
     yield styled("  Look at the outside world, then say what you found.")
 
 
-def _factors(review: Review) -> Iterator[Text]:
+def _factors(review: Review) -> Iterator[Line]:
     findings = [finding for finding in review.risk.whole.findings if finding.level.value != "LOW"] or list(review.risk.whole.findings)
     yield styled(("RISK FACTORS", "bold"))
     for finding in findings[:_FACTORS]:
@@ -169,7 +167,7 @@ def _factors(review: Review) -> Iterator[Text]:
         yield styled((f"  … {len(findings) - _FACTORS:,} more, shown by ?", "bold"))
 
 
-def _bottom(review: Review) -> Iterator[Text]:
+def _bottom(review: Review) -> Iterator[Line]:
     estimate, need, request = review.plan.estimate, review.request.need, review.request
     yield styled()
     expected = [f"cost {money(estimate.cost_usd)}"] if estimate.cost_usd is not None else []
@@ -196,7 +194,7 @@ def _bottom(review: Review) -> Iterator[Text]:
             yield styled(f"  … {len(review.hints) - _HINTS:,} more, shown by ?")
 
 
-def _words(review: Review) -> Iterator[Text]:
+def _words(review: Review) -> Iterator[Line]:
     plan = review.plan
     said = [("solution", plan.intent), ("problem", plan.problem.description), ("mitigation", plan.judgement.mitigation)]
     for step in plan.steps:
@@ -213,7 +211,7 @@ def _words(review: Review) -> Iterator[Text]:
         yield styled((f"  … {len(said) - _FACTORS:,} more, shown by ?", "dim"))
 
 
-def footer(review: Review) -> Text:
+def footer(review: Review) -> Line:
     """Return the line above the question: what is decided, in one line."""
     count = len(review.plan.steps)
     what = "1 action" if count == 1 else f"{count} actions"

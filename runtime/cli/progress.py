@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
-from .lines import SIGNS, console, one_line, span, styled
+from .lines import SIGNS, Line, console, one_line, span, styled
 from .steps import headline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rich.text import Text
 
     from ..runtime import Runtime
 
@@ -127,9 +125,9 @@ class Progress:
         found = next((d for d in self._runtime.ledger.dispatches(self.run_id) if d.key == data.get("key")), None)
         return found.receipt if found is not None else None
 
-    def _print(self, text: Text) -> None:
+    def _print(self, text: Line) -> None:
         self._clear()
-        self._screen.print(text, soft_wrap=True)
+        put(self._screen, text)
 
     def _clear(self) -> None:
         if self._running:

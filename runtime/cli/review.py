@@ -16,13 +16,11 @@ from ...schemas.plan import Plan
 from ...schemas.risk import Risk
 from .change import Change, changes, difference_of, risk_changes
 from .detail import details
-from .lines import block, clean, console, level, one_line, styled
+from .lines import Line, block, clean, console, level, one_line, put, styled
 from .panel import Review, footer, panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rich.text import Text
 
     from ..run import Run
     from ..runtime import Runtime
@@ -61,17 +59,17 @@ def _asked(runtime: Runtime, request: Request) -> Run | None:
     keys = {key: verdict for key, verdict in {**_PLAN_KEYS, **_DOUBT_KEYS}.items() if verdict in request.options}
     barred = _barred(runtime, request)
     if barred:
-        screen.print(styled(("You cannot answer this: ", "bold"), one_line(barred)))
+        put(screen, styled(("You cannot answer this: ", "bold"), one_line(barred)))
         return None
     while True:
-        screen.print(footer(review))
+        put(screen, footer(review))
         said = ask("  ".join([*(_WORDS[verdict] for verdict in keys.values()), "[?]Details", "(Ctrl-D: later)"]) + " ")
         if said is None:
             return None
         key = said.strip().lower()[:1]
         if key == "?":
             for line in details(review):
-                screen.print(line, soft_wrap=True)
+                put(screen, line)
         elif key in keys:
             try:
                 run = _done(runtime, review, keys[key])
@@ -127,7 +125,7 @@ def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
                 sys.stdout.write("Nothing was changed.\n")
                 return None
             for line in shown_changes(found, runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole, tuple(runtime.settings.environment.values())):
-                screen.print(line, soft_wrap=True)
+                put(screen, line)
             if need(runtime.ledger.risk(changed).whole.level, changed, (), runtime.policy) is not None:
                 return changed  # the next panel asks about it
             said = ask("The edited plan needs no approval and runs at once.  [A]pprove  [E]dit again  [D]rop the edit ")
@@ -137,7 +135,7 @@ def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
             return None
 
 
-def shown_changes(found: list[Change], old: Risk, new: Risk, known: tuple[str, ...] = ()) -> Iterator[Text]:
+def shown_changes(found: list[Change], old: Risk, new: Risk, known: tuple[str, ...] = ()) -> Iterator[Line]:
     """Yield what an edit changes, and what that does to the risk."""
     yield styled(("WHAT CHANGES", "bold"))
     for change in found:

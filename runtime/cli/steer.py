@@ -34,7 +34,7 @@ def resume(
 
 def cancel(door: Door, run: _RUN, reason: Annotated[str, typer.Option(help="Why; recorded with it.")] = "") -> int:
     """End a run: at once while it waits, at the next step while it runs."""
-    from .lines import console, status, styled
+    from .lines import console, put, status, styled
 
     runtime = door.runtime()
     found = runtime.cancel(_named(runtime, run), reason)
@@ -42,9 +42,9 @@ def cancel(door: Door, run: _RUN, reason: Annotated[str, typer.Option(help="Why;
     if door.as_json:
         print_json(found.as_json())
     elif row.status.is_over:
-        console().print(styled(status(row.status.value), f"  {row.id}"), soft_wrap=True)
+        put(console(), styled(status(row.status.value), f"  {row.id}"))
     else:
-        console().print(styled(f"asked to stop at the next step; now {row.status.value.replace('_', ' ')}  {row.id}"), soft_wrap=True)
+        put(console(), styled(f"asked to stop at the next step; now {row.status.value.replace('_', ' ')}  {row.id}"))
     return SUCCEEDED if row.status.value == "cancelled" or row.stop_requested else FAILED
 
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...schemas.event import Event
-from .lines import moment, one_line, span, styled
-
-if TYPE_CHECKING:
-    from rich.text import Text
+from .lines import Line, moment, one_line, span, styled
 
 _QUIET = frozenset({"rules", "request", "digest", "key", "receipt", "before", "policy", "tables", "who", "ask"})
 _STATES = {"done": "done", "failed": "failed", "not_started": "not started", "in_doubt": "in doubt: nobody knows whether it happened", "abandoned": "given up"}
 
 
-def story(events: list[Event]) -> Iterator[Text]:
+def story(events: list[Event]) -> Iterator[Line]:
     """Yield one line for each entry."""
     for event in events:
         yield line(event)
 
 
-def line(event: Event) -> Text:
+def line(event: Event) -> Line:
     """Return one entry as a line."""
     who = "" if event.actor in ("", "system") else f"{one_line(event.actor, 60)}: "
     return styled((f"{event.seq:>5}  {moment(event.at)}  ", "dim"), (who, "bold"), one_line(said(event), 240, prose=True))

@@ -36,14 +36,14 @@ def assess(
     if door.as_json:
         print_json({**risk.as_json(), "reasons": list(risk.reasons), "rules": list(risk.rules)})
         return SUCCEEDED
-    from .lines import console, level, one_line, styled
+    from .lines import console, level, one_line, put, styled
 
     screen = console()
-    screen.print(styled(level(risk.level.value)))
+    put(screen, styled(level(risk.level.value)))
     for finding in risk.findings:
-        screen.print(styled("  • ", level(finding.level.value), f" {one_line(finding.text)} ", (f"({one_line(finding.rule)})", "dim")), soft_wrap=True)
+        put(screen, styled("  • ", level(finding.level.value), f" {one_line(finding.text)} ", (f"({one_line(finding.rule)})", "dim")))
         if finding.lower:
-            screen.print(styled((f"      lower: {one_line(finding.lower)}", "green")), soft_wrap=True)
+            put(screen, styled((f"      lower: {one_line(finding.lower)}", "green")))
     return SUCCEEDED
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ...policies import approvals, authority
 from ...policies.plan_risk import PlanRisk
 from ...policies.policy import Policy
-from ...schemas.approval import Actor, Decision, Need, Question, Request, RequestStatus, Verdict
+from ...schemas.approval import Actor, Need, Question, Request, RequestStatus, Verdict
 from ...schemas.canonical import canonical, digest
 from ...schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass, Receipt
 from ...schemas.errors import IllegalTransition, NotAllowed, StaleDecision
@@ -158,10 +158,10 @@ class Ledger:
         with self._write(deferred=True) as c:
             run = runs.get(c, run_id)
             standing, following = self._asked(c, run, kind, subject)
-            if request_id != following and not c.execute("SELECT 1 FROM request WHERE id = ? AND run_id = ?", (request_id, run_id)).fetchone():
-                # A forged id. The question of another run must not be shown beside this run's steps.
-                request_id = following if standing is None else standing.id
-            if c.execute("SELECT 1 FROM request WHERE id = ?", (request_id,)).fetchone():
+            if not c.execute("SELECT 1 FROM request WHERE id = ? AND run_id = ?", (request_id, run_id)).fetchone():
+                # The question of another run must not be shown beside this run's steps, and an open one is not asked again beside itself.
+                request_id = standing.id if standing is not None and (standing.is_open or request_id != following) else following
+            if (standing is not None and request_id == standing.id) or c.execute("SELECT 1 FROM request WHERE id = ?", (request_id,)).fetchone():
                 return requests.get(c, request_id)
             plan = self._require(c, run)
             risk = self.risk(plan).whole

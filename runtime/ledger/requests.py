@@ -58,7 +58,7 @@ def waiting(c: sqlite3.Connection, *, limit: int) -> list[Request]:
     given: dict[str, list[Decision]] = {}
     if rows:
         marks = ",".join("?" * len(rows))
-        found = c.execute(f"{_DECISIONS} WHERE run_id IN ({marks}) ORDER BY seq", [row[1] for row in rows])  # noqa: S608 - question marks only
+        found = c.execute(f"{_DECISIONS} WHERE run_id IN ({marks}) ORDER BY seq", [row[1] for row in rows])
         for decision in map(_decision, found.fetchall()):
             given.setdefault(decision.request_id, []).append(decision)
     return [_row(row, tuple(given.get(row[0], ()))) for row in rows]
@@ -90,7 +90,7 @@ def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tu
         that the log does not hold.
     """
     rows = c.execute(
-        f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE run_id = ? ORDER BY seq", (run_id,)  # noqa: S608 - constant
+        f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE run_id = ? ORDER BY seq", (run_id,)
     ).fetchall()
     held: list[Decision] = []
     strangers: list[int] = []
@@ -136,7 +136,7 @@ _DECISIONS = "SELECT request_id, actor, verdict, digest, reason, at, seq FROM de
 
 def decisions(c: sqlite3.Connection, column: str, value: str) -> tuple[Decision, ...]:
     """Return decisions in the order in which they were given."""
-    rows = c.execute(f"{_DECISIONS} WHERE {column} = ? ORDER BY seq", (value,)).fetchall()  # noqa: S608 - column is a constant of this file
+    rows = c.execute(f"{_DECISIONS} WHERE {column} = ? ORDER BY seq", (value,)).fetchall()
     found = [_decision(row) for row in rows]
     last = {(d.request_id, d.actor.id): n for n, d in enumerate(found)}
     return tuple(d if last[d.request_id, d.actor.id] == n else d.model_copy(update={"counted": False}) for n, d in enumerate(found))
