@@ -142,7 +142,7 @@ def _how(text: str, found: re.Match[str], link: str, before: str, end: int, tier
         return "tight" if tier is Tier.PASSWORD and _NETRC.search(text, max(0, found.start() - 240), found.start()) else "plain"
     if link not in ("assign", "default", "typed", "pair"):
         return "plain"
-    op = found[link]
+    op = found[link] or ":"  # `:-` outside of `${...}` is a colon before a value that begins with a dash
     if op.startswith((" ", "\t")):
         return "spaced" if "=" in op else "plain"
     if link == "default":

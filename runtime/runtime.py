@@ -352,15 +352,19 @@ class Runtime:
     @cached_property
     def surroundings(self) -> Surroundings:
         """What the assessor may know of this workspace."""
+        from ..tools.environment import environment
         from .assess import surroundings
 
-        return surroundings(str(self.workspace), overlay=self.policy.risk)
+        home = environment(self.place(""))["HOME"]
+        # The sql tool speaks to SQLite; what another program is given says its own dialect.
+        return surroundings(str(self.workspace), home=home, dialect="sqlite", overlay=self.policy.risk)
 
     def _assess(self, plan: Plan) -> PlanRisk:
         from ..policies.risk.assess import assess
+        from ..policies.risk.sequence import assess_sequence
 
         around = self.surroundings
-        return plan_risk(plan, actions=lambda call: self.tools[call.tool].actions(self.tools.parse(call.tool, call.args)), judge=lambda k, p: assess(k, p, around))
+        return plan_risk(plan, actions=lambda call: self.tools[call.tool].actions(self.tools.parse(call.tool, call.args)), judge=lambda k, p: assess(k, p, around), together=assess_sequence)
 
     def _read(self, ask: Any) -> Reading:
         reading = read(ask, self.tools)

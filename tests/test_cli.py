@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
 from assent.runtime.cli.app import app
 from assent.runtime.runtime import Runtime
 from assent.schemas.approval import Actor, Assurance
-from typer.testing import CliRunner
 
 LOW: dict[str, Any] = {
     "problem": {"title": "Listing the folder takes 3 s", "success_criteria": ["listing works, exit code < 1"]},
@@ -169,7 +170,7 @@ def test_answers_take_requests_and_never_runs(shell: Shell) -> None:
     assert wrong.code == 1 and "names a run" in wrong.err
     assert shell.call("show", request[:10], "--json").json["request"]["id"] == request, "the beginning of an id is enough"
     assert shell.call("show", "req_0").code == 1
-    assert not any(word.startswith("--yes") or word.startswith("--approve") for word in shell.call("run", "--help").out.split())
+    assert not any(word.startswith(("--yes", "--approve")) for word in shell.call("run", "--help").out.split())
 
 
 def test_a_run_can_be_cancelled_and_rolled_back(shell: Shell) -> None:
@@ -503,7 +504,7 @@ def _terminal(shell: Shell, words: Sequence[str], answers: Sequence[tuple[str, s
     pid, descriptor = pty.fork()
     if pid == 0:
         os.chdir(shell.workspace)
-        os.execve(sys.executable, [sys.executable, "-m", "assent", *words], shell.environment(TERM="xterm", COLUMNS="110", **env))
+        os.execve(sys.executable, [sys.executable, "-m", "assent", *words], shell.environment(**{"TERM": "xterm", "COLUMNS": "110", **env}))
     seen, start, left = b"", 0, list(answers)
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -616,9 +617,26 @@ def test_a_long_value_cannot_push_the_dangerous_part_out_of_view(shell: Shell) -
     lines = "\n".join(f"echo {n}" for n in range(500)) + "\nrm -rf /nonexistent-folder"
     for text in (command, lines):
         plan = {"problem": {"title": "long"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": text}}]}}
-        panel = shell.call("show", shell.waiting(plan)).out
-        assert "rm -rf /nonexistent-folder" in panel and re.search(r"\\\[[\d,]+ of [\d,]+ (characters|lines)[^\]]* not shown\\\]", panel)
-        assert len(panel.splitlines()) < 80 and "[CRITICAL]" in panel
+        panel = shell.call("show", request := shell.waiting(plan)).out
+        flowing = re.sub(r"[│┊\s]+", " ", panel)
+        assert "rm -rf /nonexistent-folder" in panel and re.search(r"\\\[[\d,]+ of [\d,]+ (characters|lines)[^\]]* not shown\\\]", flowing)
+        assert len(panel.splitlines()) < 80 and "NOT ALL OF IT IS SHOWN" in panel
+        assert text.splitlines()[-1] in re.sub(r"\s*┊ ", "", shell.call("show", request, "--all").out)
+
+
+def test_what_was_not_shown_in_full_is_not_approved_by_one_key(shell: Shell) -> None:
+    plan = {"problem": {"title": "long"}, "action": {"steps": [{"step": 1, "tool": "files", "args": {"operation": "write", "path": "a", "content": "line\n" * 500}}]}}
+    code, text = _terminal(shell, ["run", shell.document(plan)], [(_PROMPT, "a\n"), (_PROMPT, "\x04")])
+    assert code == 3 and "Not all of it was shown" in text
+    code, text = _terminal(shell, ["resume", shell.call("runs", "--json").json[0]["id"]], [(_PROMPT, "?\n"), (_PROMPT, "a\n")])
+    assert code == 0 and text.count("+line") >= 500
+
+
+def test_a_wrapped_line_cannot_pass_for_another_line(shell: Shell) -> None:
+    plan = {"problem": {"title": "wrap"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "rm -rf /nonexistent-folder;" + " " * 60 + "2. [LOW] run: ls #"}}]}}
+    _, text = _terminal(shell, ["show", shell.waiting(plan)], [], NO_COLOR="1", COLUMNS="60")
+    assert not [line for line in text.splitlines() if re.match(r"│\s+2\. \[LOW\]", line)], text
+    assert "┊" in text
 
 
 def test_the_marker_of_what_is_not_shown_cannot_be_forged() -> None:

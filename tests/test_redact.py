@@ -142,6 +142,11 @@ def test_a_known_value_is_hidden_inside_base64_at_every_alignment(value: str, be
     assert len(left) < len(f"x {encoded} y")
 
 
+def test_a_colon_and_a_dash_outside_of_braces_are_no_default() -> None:
+    assert redact(f"password:-{WORD}") == f"password:{marker('password')}"
+    assert redact(f"${{PASSWORD:-{WORD}}}") == f"${{PASSWORD:-{marker('password')}}}"
+
+
 def test_short_known_values_hide_nothing() -> None:
     assert redact("a cat sat on a mat", known=["", "a", "cat", "on a "]) == "a cat sat on a mat"
 
@@ -160,7 +165,7 @@ def test_spans_say_where_and_what() -> None:
 
 
 PIECES = [
-    "password", "token", "key", "api_key", "Authorization: ", "Bearer ", "Basic ", "://", "user:", "pw@", "host", "=", ": ", ":", " ", '"', "'", '\\"', "\\", "\n", "\\n", "[redacted:password]",
+    "password", "token", "key", "api_key", "Authorization: ", "Bearer ", "Basic ", "://", "user:", "pw@", "host", "=", ": ", ":", "-", "is ", " ", '"', "'", '\\"', "\\", "\n", "\\n", "[redacted:password]",
     "[redacted:", "[redacted:jwt]", "]", "eyJhbGciOiJIUzI1NiJ9", ".", TOKENS["github-token"], TOKENS["aws-access-key"], "x9Kd82mQ", "hunter2", "-----BEGIN RSA PRIVATE KEY-----",
     "-----END RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA3Tz2mr7SZiAMfQyuvBjM9Oi", "Cookie: ", "sid=", "; ", "mysql -u root -p", "curl -u ", "a1b2c3d4e5f6g7h8", "${", "}", "$X", "(", ")", "<", ">", ",",
     "|", "--", "set ", "machine h login u ", "&", "?", "kind: Secret\n", "data:\n", "  a: ", "Zm9vYmFy", "é", "%3D", "&quot;", "echo ", " | docker login --password-stdin", "db:5432:a:b:", "value", "s3cretKNOWN",

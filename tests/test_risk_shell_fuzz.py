@@ -30,30 +30,79 @@ from assent.policies.risk.surroundings import Surroundings
 from assent.schemas.risk import Level
 
 SECRET = "canary-7c1f0e"
-SHIMS = (
-    "rm mv cp touch mkdir rmdir ln chmod chown dd install truncate tee shred mktemp sh dash zsh python python3 perl ruby node php lua vi vim nano"
-    " ed emacs curl wget ssh scp sftp nc ncat socat telnet ping dig host nslookup gpg ssh-keygen crontab at sudo su kill pkill systemctl"
-    " less more man docker kubectl npm pip patch"
-).split()
+SHIMS = """
+    rm mv cp touch mkdir rmdir ln chmod chown dd install truncate tee shred mktemp sh dash zsh python python3 perl ruby node
+    php lua vi vim nano ed emacs curl wget ssh scp sftp nc ncat socat telnet ping dig host nslookup gpg ssh-keygen crontab at
+    sudo su kill pkill systemctl less more man docker kubectl npm pip patch
+"""
 TRUE_TOOLS = frozenset({"tee"})  # in the table with a harmless use; the shim would break the pipe that is meant
-HEADS_LEFT_OUT = frozenset(
-    "yes sleep tail top vmstat iostat mpstat journalctl dmesg lsof docker podman kubectl helm npm pnpm yarn bun gh glab cargo go pip pip3 uv"
-    " poetry conda mamba pyenv rbenv rustc rustup gem bundle composer dotnet python python3 curl wget minikube kind crictl docker-compose"
-    " nvidia-smi last lastlog locate plocate read cd exit return break continue shift wait man dpkg apt apt-cache lshw systemctl more less"
-    " timeout_ hostnamectl timedatectl localectl service javap jps terraform node php ruby perl brew snap flatpak set reset clear".split()
-)
+HEADS_LEFT_OUT = """
+    yes sleep tail top vmstat iostat mpstat journalctl dmesg lsof docker podman kubectl helm npm pnpm yarn bun gh glab cargo
+    go pip pip3 uv poetry conda mamba pyenv rbenv rustc rustup gem bundle composer dotnet python python3 curl wget minikube
+    kind crictl docker-compose nvidia-smi last lastlog locate plocate read cd exit return break continue shift wait man dpkg
+    apt apt-cache lshw systemctl more less hostnamectl timedatectl localectl service javap jps terraform node php ruby perl
+    brew snap flatpak set reset clear
+"""
 TREE = {
     "a.txt": "one\ntwo 2\nthree\n", "b.txt": "one\nfour\n", "data.json": '{"a": [1, 2], "b": "x"}\n', "src/x.py": "import os\nprint(1)\n",
     "src/y.py": "print(2)\n", "my dir/c d.txt": "e\n", "-o": "dash\n", "-delete": "dash\n", ".env": f"KEY={SECRET}\n",
     "keys/id_rsa": f"{SECRET}\n", "in.csv": "h,i\n1,2\n", "--output=z": "dash\n", "s.sed": "w tripped\n",
 }  # fmt: skip
-PATHS = ("a.txt", "b.txt", "data.json", "src", "src/x.py", ".", "./a.txt", "'my dir/c d.txt'", "in.csv", "missing", "*.txt", "src/*.py", "*", "src/*")
-BAD_PATHS = (".env", "keys/id_rsa", ".e*", "keys/*", "$HOME/.env", "~", "../..", "/etc/shadow", "$(echo .env)", '"$x"', "${x}", "{a,b}.txt", "-o", "--")
-TEXTS = ("foo", "one", "'a b'", '"$x"', "1", "2,3", "'s/a/b/'", "p", "'{print $1}'", ".", "'.a'", "$(date +%F)", "-1", "HEAD", "main", "0")
+PATHS = (
+    "a.txt",
+    "b.txt",
+    "data.json",
+    "src",
+    "src/x.py",
+    ".",
+    "./a.txt",
+    "'my dir/c d.txt'",
+    "in.csv",
+    "missing",
+    "*.txt",
+    "src/*.py",
+    "*",
+    "src/*",
+)
+BAD_PATHS = (
+    ".env",
+    "keys/id_rsa",
+    ".e*",
+    "keys/*",
+    "$HOME/.env",
+    "~",
+    "../..",
+    "/etc/shadow",
+    "$(echo .env)",
+    '"$x"',
+    "${x}",
+    "{a,b}.txt",
+    "-o",
+    "--",
+)
+TEXTS = (
+    "foo",
+    "one",
+    "'a b'",
+    '"$x"',
+    "1",
+    "2,3",
+    "'s/a/b/'",
+    "p",
+    "'{print $1}'",
+    ".",
+    "'.a'",
+    "$(date +%F)",
+    "-1",
+    "HEAD",
+    "main",
+    "0",
+)
 FLAGS = (
-    "-o tripped|-otripped|--output=tripped|--output tripped|-i|-w|-e|-f a.txt|-x|-X|--exec=touch|-delete|-exec touch tripped {} +|-c touch"
-    "|--pre=touch|--compress-program=touch|-s|-C|-T .|-O|--ext-diff|-n|-r|-R|-D|-m x|-d x|-u|-uo tripped|-no tripped|-k|--files0-from=.env"
-).split("|")
+    "-o tripped|-otripped|--output=tripped|--output tripped|-i|-w|-e|-f a.txt|-x|-X|--exec=touch|-delete|-exec touch tripped {} +|-c touch|"
+    "--pre=touch|--compress-program=touch|-s|-C|-T .|-O|--ext-diff|-n|-r|-R|-D|-m x|-d x|-u|"
+    "-uo tripped|-no tripped|-k|--files0-from=.env"
+)
 PROGRAMS = {
     "sed": ("'s/a/b/'", "p", "'1,2p'", "'w tripped'", "'s/o/x/w tripped'", "'s/o/touch tripped/e'", "'1e touch tripped'", "'/o/{p;d}'", "'$!N;P;D'"),
     "awk": (
@@ -74,7 +123,8 @@ WRAPS = (
 def _entries() -> list[Entry]:
     table = table_of(Surroundings(workspace="/w"))
     builtins = {"echo", "printf", "pwd", "test", "[", "type", "true", "false", ":", "umask", "ulimit", "jobs", "times", "set"}
-    found = [e for n, e in sorted(table.commands.items()) if n not in HEADS_LEFT_OUT and (n in builtins or shutil.which(n))]
+    left_out = frozenset(HEADS_LEFT_OUT.split())
+    found = [e for n, e in sorted(table.commands.items()) if n not in left_out and (n in builtins or shutil.which(n))]
     return [leaf for entry in found for leaf in _leaves(entry)]
 
 
@@ -112,13 +162,14 @@ def simple_command(draw: st.DrawFn) -> str:
             words.append(f"{flag}={values[0]}")
         else:
             words.extend([flag.replace("-#", "-2"), *values])
-    if entry.any_of and draw(st.booleans()):
+    if draw(st.booleans()) and entry.any_of:
         words.append(draw(st.sampled_from(sorted(entry.any_of))))
-    if draw(st.integers(0, 5)) == 0:
-        words.append(draw(st.sampled_from(FLAGS)))
-    for role in entry.args[: draw(st.integers(0, len(entry.args)))] if draw(st.booleans()) else entry.args:
+    if draw(st.integers(0, 3)) == 0:
+        words.append(draw(st.sampled_from(FLAGS.split("|"))))
+    given_args = draw(st.integers(0, len(entry.args))) if draw(st.booleans()) else len(entry.args)
+    for role in entry.args[:given_args]:
         words.append(draw(_value(role)))
-    if entry.rest or draw(st.integers(0, 6)) == 0:
+    if entry.rest or draw(st.integers(0, 4)) == 0:
         words.extend(draw(st.lists(_value(entry.rest or "path"), max_size=2)))
     return " ".join(words)
 
@@ -149,7 +200,7 @@ class World:
             path = self.workspace / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        for name in set(SHIMS) - TRUE_TOOLS:
+        for name in set(SHIMS.split()) - TRUE_TOOLS:
             shim = self.shims / name
             shim.write_text(f'#!/bin/bash\necho "$0 $*" >> {self.tripped}\n')
             shim.chmod(0o755)
@@ -180,7 +231,9 @@ class World:
             for name in names:
                 path = os.path.join(folder, name)
                 with open(path, "rb") as file:
-                    found[path] = f"{hashlib.sha256(file.read()).hexdigest()} {os.stat(path).st_mtime_ns} {os.stat(path).st_mode:o}"
+                    found[path] = (
+                        f"{hashlib.sha256(file.read()).hexdigest()} {os.stat(path).st_mtime_ns} {os.stat(path).st_mode:o}"
+                    )
         return found
 
     def run(self, command: str) -> str:
@@ -223,7 +276,7 @@ def _check(world: World, command: str) -> bool:
     return True
 
 
-@settings(max_examples=350, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(command=script())
 def test_what_is_low_changes_nothing_when_bash_runs_it(world: World, command: str) -> None:
     _check(world, command)

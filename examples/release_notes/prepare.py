@@ -25,7 +25,7 @@ def prepare(folder: Path) -> Path:
     (folder / "docs" / "release-notes.md").write_text(NOTES, encoding="utf-8")
     (folder / "VERSION").write_text("1.2.0\n", encoding="utf-8")
     git = ["git", "-c", "user.name=example", "-c", "user.email=example@example.invalid", "-c", "init.defaultBranch=main"]
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Release notes"]):
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "Release notes"]):
         subprocess.run([*git, *command], cwd=folder, check=True)
     return folder
 

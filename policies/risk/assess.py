@@ -37,12 +37,13 @@ def assess(kind: str, payload: object, around: Surroundings) -> Risk:
     Returns:
         The level and every reason, worst first. LOW only when the action is proved to read and nothing else.
     """
+    tables = ""
     try:
+        tables = digest(around.overlay)
         risk = _assessor(kind)(payload, around)
-        findings = _bounded(risk.findings)
-        return Risk(level=risk.level, findings=findings, tables=digest(around.overlay))
+        return Risk(level=risk.level, findings=_bounded(risk.findings), tables=tables)
     except Exception as error:  # noqa: BLE001 - a judge that fails has proved nothing, and must not stop the run: the answer is HIGH
-        return _failed(error)
+        return _failed(error, tables)
 
 
 def with_overlay(document: object, around: Surroundings, *, file: str = "") -> Surroundings:
@@ -102,9 +103,9 @@ def _bounded(findings: tuple[Reason, ...]) -> tuple[Reason, ...]:
     return (*once[: MOST_FINDINGS - 1], more)
 
 
-def _failed(error: Exception) -> Risk:
+def _failed(error: Exception, tables: str) -> Risk:
     name = type(error).__name__
     reason = Reason(
         rule="risk.failed", level=Level.HIGH, text=f"the action could not be judged ({name})", lower="write it more simply"
     )
-    return Risk(level=Level.HIGH, findings=(reason,))
+    return Risk(level=Level.HIGH, findings=(reason,), tables=tables)

@@ -27,7 +27,7 @@ def assess_write(payload: object, around: Surroundings) -> Risk:
     """Judge the payload of a file write.
 
     Args:
-        payload: `{"path": text, "content": text}`; no other key.
+        payload: `{"path": text, "content": text}`, and optionally `operation`, which changes nothing about the judgement.
         around: the place of the action.
     """
     problem = _problem(payload)
@@ -41,7 +41,7 @@ def assess_write(payload: object, around: Surroundings) -> Risk:
 def _problem(payload: object) -> str:
     if not isinstance(payload, dict):
         return "a file write needs a path and a content"
-    if set(payload) != {"path", "content"}:
+    if set(payload) - {"operation"} != {"path", "content"}:
         return "a file write needs exactly the fields path and content"
     if not isinstance(payload["path"], str) or not isinstance(payload["content"], str):
         return "path and content of a file write are texts"

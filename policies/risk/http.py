@@ -127,7 +127,7 @@ def _url(url: str, around: Surroundings) -> Iterator[Reason]:
         yield _worst("http.userinfo", "the address carries a name or a password before the host")
     target = parts["path"] + (parts["query"] or "")
     place = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
-    found = () if _is_yours(authority, around) else tuple(_inside([place, *re.split(r"[@/\\]", unquote(place))[:4]]))
+    found = () if _is_yours(authority, around) else tuple(_inside([place, *re.split(r"[@/\\\x00-\x20]", unquote(place))[:4]]))
     yield from found or _host(scheme, authority, target, around)
     yield from _path(url, parts["path"], authority)
     yield from _query((parts["query"] or "?")[1:])

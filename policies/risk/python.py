@@ -6,6 +6,7 @@ Rules
 - No name or attribute with two underscores except the few that describe, and no text with `__` in it: such texts serve to reach attributes by
   name. `format` is taken on literals only, and its fields are read.
 - A name that the program does not bind and that is no listed builtin escalates.
+- A file of the workspace that has the name of an imported module would run in its place, and escalates.
 - What the sizes say is bounded before the parser sees it: 12 KiB, 40 levels of brackets, no long chains of unary operators.
 
 What it does not do: decide whether a program ends or how much memory it takes, beyond the two plainest forms. Python is run under limits of
@@ -43,13 +44,13 @@ def assess_python(code: object, around: Surroundings) -> Risk:
     """
     if not isinstance(code, str):
         return Risk.of([_no("python.payload", "a program is a text")])
-    against = tuple(_against(code))
+    against = tuple(_against(code, around))
     if against:
         return Risk.of((*against, *_dangers(code, around)))
     return Risk.of([Reason(rule="python.pure", level=Level.LOW, text="computes with listed names only")])
 
 
-def _against(code: str) -> Iterator[Reason]:
+def _against(code: str, around: Surroundings) -> Iterator[Reason]:
     sized = _gate(code)
     if sized:
         yield sized
@@ -68,6 +69,20 @@ def _against(code: str) -> Iterator[Reason]:
             yield _no("python.size", "too long to be judged", "split it into smaller programs")
             return
     yield from judge_nodes(nodes)
+    yield from _shadowed(nodes, around)
+
+
+def _shadowed(nodes: list[ast.AST], around: Surroundings) -> Iterator[Reason]:
+    """Yield imports that a file of the workspace would answer: Python looks there before it looks at its own library."""
+    tops = {alias.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    tops |= {str(node.module).partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+    if not tops:
+        return
+    names = frozenset(around.listing(around.workspace) or ())
+    for top in sorted(tops):
+        package = top in names and "__init__.py" in (around.listing(f"{around.workspace}/{top}") or ())
+        if package or any(f"{top}{ending}" in names for ending in (".py", ".pyc", ".so")):
+            yield _no("python.shadowed", f"a file of the workspace would be imported as {top[:60]}", f"rename {top[:60]}.py")
 
 
 def _gate(code: str) -> Reason | None:

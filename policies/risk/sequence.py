@@ -144,8 +144,8 @@ def _names(words: frozenset[str]) -> list[str]:
     found = []
     for word in sorted(words):
         name = posixpath.basename(word)
-        if len(name) >= 2 and not name.startswith("-") and name not in (".", ".."):
+        if len(word) >= 2 and not name.startswith("-") and name not in ("", ".", ".."):
             found.append(word)
-            if "." in name or "/" in word:
+            if len(name) >= 2 and ("." in name or "/" in word):
                 found.append(name)
     return found

@@ -74,6 +74,8 @@ def judge_command(call: Call) -> Outcome:
     if len(tail) <= 3 and all(word.literal for word in rest) and name in table.probes.get(tail, ()):
         return Outcome([_low(name, "asks a tool for its version or its help")])
     entry = table.commands.get(name)
+    if entry is not None and name != head.text and entry.run in _SHELL_ONLY:
+        raise Unproved("head.path", f"{head.text} is not the builtin of that name", f"write {name}")
     if entry is None:
         raise Unproved(
             "command.unknown", f"{name} is not in the table of commands", "add it to risk.commands in the configuration"

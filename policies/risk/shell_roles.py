@@ -28,7 +28,7 @@ _MAX_PATHS = 400
 _MAX_LISTINGS = 64
 _PROGRAMS = {"sed": programs.why_not_sed, "awk": programs.why_not_awk, "jq": programs.why_not_jq}
 ROLES = frozenset(
-    [
+    {
         "text",
         "number",
         "pattern",
@@ -37,15 +37,14 @@ ROLES = frozenset(
         "meta",
         "write",
         "rev",
+        "linerange",
+        "filter",
         "sed",
         "awk",
         "jq",
         "gitformat",
-        "sql",
-        "url",
-        "header",
-        "method",
-    ]
+    }
+    | {"sql", "url", "header", "method"}
 )
 _FREE = frozenset({"text", "number", "pattern"})
 

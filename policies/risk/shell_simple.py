@@ -42,6 +42,10 @@ def simple(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output) -> 
     for child in node.children:
         if child.type == "variable_assignment" and not columns:
             prefixes.append(child)
+        elif child.type == "command_name" and "$" in script.slice(child):
+            raise Unproved(
+                "head.unknown", f"the command is only known while it runs: {script.slice(child)}", "write the command out"
+            )
         elif child.type == "command_name" or child.type in WORDS:
             columns.append(script.reader.fields(child.start_byte, child.end_byte))
         elif child.type == "process_substitution":
@@ -90,7 +94,11 @@ def _secrets_in(words: tuple[Word, ...], place: Place) -> Iterator[Reason]:
     for word in words[1:40]:
         if word.literal and 0 < len(word.text) < 256 and not word.text.startswith("-"):
             try:
-                yield from (r for r in shell_roles.judge_path("path", word.text.lstrip("@"), place) if r.level >= Level.CRITICAL)
+                yield from (
+                    r
+                    for r in shell_roles.judge_path("path", word.text.lstrip("@"), place)
+                    if r.level >= Level.CRITICAL or "secret" in r.rule
+                )
             except Unproved:
                 return
 

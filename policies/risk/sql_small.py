@@ -19,6 +19,7 @@ _OPTIONS = frozenset(
 
 
 def judge_pragma(cut: Sequence[Token]) -> Iterator[Reason]:
+    """Yield the reason against what follows PRAGMA: only listed ones, without a value, or with the name of a table."""
     names = [name_of(token) for token in cut]
     if len(names) > 2 and names[1] == ".":
         names = names[2:]
@@ -30,6 +31,7 @@ def judge_pragma(cut: Sequence[Token]) -> Iterator[Reason]:
 
 
 def judge_show(cut: Sequence[Token]) -> Iterator[Reason]:
+    """Yield the reason against what follows SHOW: a listed word first, no brackets, and no word that leads to accounts."""
     words = [token.text for token in cut if token.kind == "word"]
     plain = all(token.kind in ("word", "quoted", "string", "number") or token.text in (".", "=", ",", "%") for token in cut)
     if not plain or not words or words[0] not in listed("shows") or listed("hidden_shows").intersection(words):

@@ -86,6 +86,8 @@ def tokens(statement: str, dialect: str | None) -> tuple[Token, ...] | Reason:
             return _no("sql.several", "more than one statement", "send one statement at a time")
         if kind == "word" and following in ("'", '"') and text.lower() in ("q", "nq", "u"):
             return _no("sql.quotes", "a kind of quote that few dialects know")
+        if text == "@" and glued and found and found[-1].kind in ("word", "quoted"):
+            return _no("sql.remote", "a name behind @ leads to another database")
         if text == "." and found and found[-1].kind == "number" and glued:
             return _no("sql.letter", "a number that runs into a word")
         if kind == "string" and glued and found[-1].kind == "word" and (_QUOTE_AFTER_BACKSLASH.search(text[1:])):

@@ -88,6 +88,8 @@ def judge_tree(tree: exp.Expr, known: frozenset[str]) -> Iterator[Reason]:
 
 
 def _table(node: exp.Table) -> Iterator[Reason]:
+    if len(node.parts) > 3:
+        yield _no("sql.remote", "a name of four parts leads to another server")
     for part in node.parts:
         if isinstance(part, exp.Literal):
             yield _no("sql.file", "reads from a text instead of a table, which some databases take for a file")

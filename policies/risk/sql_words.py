@@ -62,7 +62,7 @@ def judge_calls(cut: Sequence[Token], around: Surroundings, dialect: str | None)
         if cut[at + 1].text != "(" or token.kind not in ("word", "quoted"):
             continue
         before = cut[at - 1] if at else None
-        if (token.kind == "word" and token.text in listed("structure")) or _names_columns(cut, at, before):
+        if _is_structure(token, before) or _names_columns(cut, at, before):
             continue
         name = name_of(token)
         if before is not None and before.text == "." and not _is_plain_schema(cut, at):
@@ -75,6 +75,14 @@ def judge_calls(cut: Sequence[Token], around: Surroundings, dialect: str | None)
             product *= max(_largest(cut, at + 1), 1.0)
     if product > _MOST_REPEATS:
         yield refusal("sql.endless", "makes more than a million rows or characters out of nothing", "ask for less")
+
+
+def _is_structure(token: Token, before: Token | None) -> bool:
+    if token.kind != "word":
+        return False
+    return token.text in listed("structure") or (
+        before is not None and before.text in table("sql")["structure_after"].get(token.text, ())
+    )
 
 
 def _names_columns(cut: Sequence[Token], at: int, before: Token | None) -> bool:

@@ -65,7 +65,7 @@ def edit(
     name = _named(runtime, request)
     asked = runtime.ledger.request(name)
     plan = _plan(runtime, asked.run_id, asked.digest, name)
-    changed = _from(file, runtime, plan) if file is not None else modified(runtime, asked, plan)
+    changed = _from(file, runtime, plan) if file is not None else modified(runtime, asked, plan, quiet=door.as_json)
     found = changes(plan, changed) if changed is not None else []
     if changed is None or not found:
         from ...schemas.errors import StaleDecision

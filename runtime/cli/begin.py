@@ -28,7 +28,6 @@ def run(
     """Start a run: assess the plan, ask about what needs a person, execute, measure."""
     from ...schemas.canonical import canonical, digest
     from ..intake import take_in
-    from .lines import Line
     from .progress import Progress
 
     runtime = door.runtime(model)

@@ -135,6 +135,13 @@ def guarded(door: Door, act: Callable[[], int | None]) -> int:
         _debug()
         tell(door, f"{error.filename or 'the system'}: {error.strerror or error}", "check the path, its permissions and the free space")
         return FAILED
+    except Exception as defect:
+        # `typer.Exit` and wrong command lines pass; everything else is a defect, and a person is owed more than a traceback.
+        if hasattr(defect, "format_message") or isinstance(defect, typer.Exit | typer.Abort):
+            raise
+        _debug()
+        tell(door, f"a defect of assent: {type(defect).__name__}: {defect}", "nothing that was recorded is lost; ASSENT_DEBUG=1 shows where it happened")
+        return FAILED
 
 
 def _debug() -> None:

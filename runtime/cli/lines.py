@@ -96,11 +96,6 @@ def _fitted(raw: str, limit: int, prose: bool) -> str:
         keep = keep * 2 // 3
 
 
-def is_whole(text: object, *, most: int, width: int) -> bool:
-    """Tell whether `block` with these bounds shows all of a text."""
-    return not any(line.endswith(_HIDDEN) or f"{_HIDDEN}" in line for line in block(text, most=most, width=width))
-
-
 def _marker(what: str) -> str:
     # In a visible text every backslash is doubled or begins an escape, so nothing from outside can look like this.
     return f"\\[{what}{_HIDDEN}"
@@ -123,6 +118,11 @@ class Line:
     """One line. Where a terminal is too narrow for it, what follows is marked, so that no long value can pass for another line."""
 
     parts: tuple[str | tuple[str, str], ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it was left out."""
+        return not any(_HIDDEN in (part if isinstance(part, str) else part[0]) for part in self.parts)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Render for rich."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from .command import Door, print_json
 
 if TYPE_CHECKING:
     from ...schemas.run import RunRow
+    from .lines import Line
+    from .panel import Review
     from .shelf import Shelf
 
 _LIMIT = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")]
@@ -74,12 +77,16 @@ def runs(
     return 0
 
 
-def show(door: Door, what: Annotated[str, typer.Argument(metavar="RUN_OR_REQUEST", help="Its id, or the beginning of it.")]) -> int:
+def show(
+    door: Door,
+    what: Annotated[str, typer.Argument(metavar="RUN_OR_REQUEST", help="Its id, or the beginning of it.")],
+    everything: Annotated[bool, typer.Option("--all", help="Of a request: nothing shortened.")] = False,
+) -> int:
     """Show a run or a request in full."""
     shelf = door.shelf()
     kind, name = shelf.find(what)
     if kind == "request":
-        return _request(door, shelf, name)
+        return _request(door, shelf, name, everything=everything)
     row = shelf.run(name)
     if door.as_json:
         print_json(_as_json(shelf, row))
@@ -142,7 +149,13 @@ def _run(shelf: Shelf, row: RunRow) -> None:
         put(screen, styled(("kept: ", "dim"), one_line(artifact.path, 300), (f"  {artifact.size_bytes:,} bytes", "dim")))
 
 
-def _request(door: Door, shelf: Shelf, name: str) -> int:
+def _details(review: Review) -> Iterator[Line]:
+    from .detail import details
+
+    return details(review)
+
+
+def _request(door: Door, shelf: Shelf, name: str, *, everything: bool) -> int:
     from .lines import console, moment, one_line, put, styled
 
     request = shelf.request(name)
@@ -158,6 +171,8 @@ def _request(door: Door, shelf: Shelf, name: str) -> int:
 
             screen = console()
             screen.print(panel(review))
+            for line in _details(review) if everything else ():
+                put(screen, line)
             for line in waits([request]):
                 put(screen, line)
         return 0
@@ -170,5 +185,5 @@ def _request(door: Door, shelf: Shelf, name: str) -> int:
     for decision in request.decisions:
         void = "" if decision.counted else " (replaced by a later answer)"
         reason = f": {one_line(decision.reason, prose=True)}" if decision.reason else ""
-        put(screen, f"  {moment(decision.at)}  {one_line(decision.actor.id)} {decision.verdict.value.replace('_', ' ')}{void}{reason}")
+        put(screen, styled(f"  {moment(decision.at)}  {one_line(decision.actor.id)} {decision.verdict.value.replace('_', ' ')}{void}{reason}"))
     return 0

@@ -59,6 +59,11 @@ class Review:
             _hints(runtime, request, plan), tuple(runtime.settings.environment.values()),
         )  # fmt: skip
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the panel shows all that will run."""
+        return all(line.is_whole for line in _actions(self))
+
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
@@ -80,12 +85,14 @@ def panel(review: Review) -> RenderableType:
     """Return the panel."""
     from rich.console import Group
     from rich.panel import Panel
+    from rich.text import Text
 
     doubt = review.request.kind is Question.IN_DOUBT
     body = [*_head(review), styled(), *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
     if not doubt:
+        body += [styled(), styled(("NOT ALL OF IT IS SHOWN. ? here, or `assent show REQUEST --all`, shows it.", "bold red"))] * (not review.is_whole)
         body += _words(review)
-    title = styled((" A STEP IS IN DOUBT " if doubt else " PLAN REVIEW REQUIRED ", "bold"))
+    title = Text(" A STEP IS IN DOUBT " if doubt else " PLAN REVIEW REQUIRED ", "bold")
     return Panel(Group(*body), title=title, title_align="left", padding=(1, 2))
 
 
@@ -113,11 +120,12 @@ def _actions(review: Review) -> Iterator[Line]:
     yield styled(("PROPOSED ACTIONS", "bold"))
     for seen, step in zip(review.steps, review.plan.steps, strict=True):
         yield styled(f"{step.step:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
-        yield from _detail(review, seen)
+        yield from _detail(review, seen.headline, seen.detail)
         estimate = [f"about {span(step.estimated_time_s)}"] if step.estimated_time_s is not None else []
         estimate += [money(step.cost_usd)] if step.cost_usd is not None else []
         undo = one_line(seen.undo, 160, known=review.known)
         yield styled(_INDENT, (undo, "red" if undo.startswith("cannot") else "dim"), (f"  ({', '.join(estimate)})" if estimate else "", "dim"))
+        yield from _detail(review, seen.undo, seen.undo_detail)
     yield styled()
     yield styled(("HOW SUCCESS IS MEASURED", "bold"))
     by_criterion = {measure.criterion: n for n, measure in enumerate(review.plan.measures)}
@@ -126,16 +134,18 @@ def _actions(review: Review) -> Iterator[Line]:
         found = by_criterion.get(criterion)
         said = "not measured; success will not be known"
         if found is not None:
-            seen = review.measures[found]
-            said = f"[{seen.level}] {seen.headline} → {review.plan.measures[found].read}, before and after"
-        yield styled("  • ", one_line(criterion, 160, known=review.known, prose=True), (f" — {one_line(said, 160, known=review.known)}", "dim"))
+            said = f"{review.measures[found].headline} → {review.plan.measures[found].read}, before and after"
+        mark = level(review.measures[found].level) if found is not None else ""
+        yield styled("  • ", one_line(criterion, 160, known=review.known, prose=True), "  ", mark, (f" {one_line(said, 160, known=review.known)}", "dim"))
+        if found is not None:
+            yield from _detail(review, review.measures[found].headline, review.measures[found].detail)
     if not criteria:
         yield styled("  no success criterion was written; success will not be known")
 
 
-def _detail(review: Review, seen: Seen) -> Iterator[Line]:
-    lines = block(seen.detail, most=_DETAIL_LINES, width=160, known=review.known)
-    if len(lines) == 1 and seen.headline.endswith(seen.detail.strip()):
+def _detail(review: Review, headline: str, detail: str) -> Iterator[Line]:
+    lines = block(detail, most=_DETAIL_LINES, width=160, known=review.known)
+    if not detail.strip() or (len(lines) == 1 and headline.endswith(detail.strip())):
         return
     for line in lines:
         style = "green" if line.startswith("+") else "red" if line.startswith("-") else "dim"
@@ -149,7 +159,7 @@ def _doubt(review: Review) -> Iterator[Line]:
     if subject.get("direction") == "do" and 1 <= number <= len(review.steps):
         seen = review.steps[number - 1]
         yield styled(f"{number:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
-        yield from _detail(review, seen)
+        yield from _detail(review, seen.headline, seen.detail)
     else:
         yield styled(f"  {one_line(subject.get('direction', ''))} {number} with {one_line(subject.get('tool', 'a tool'))}")
     yield styled(f"  why: {one_line(subject.get('why', ''), 200, known=review.known)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
-from .lines import SIGNS, Line, console, one_line, span, styled
+from .lines import SIGNS, Line, console, one_line, put, span, styled
 from .steps import headline
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..runtime import Runtime
 
+_HINTS = 6
 _CLEAR = "\r\x1b[2K"
 
 
@@ -69,6 +70,9 @@ class Progress:
             self._began(event.data)
         elif event.type.startswith("step.") and "state" in event.data:
             self._ended(event.data)
+        elif event.type == "problem.vague":
+            for hint in event.data.get("hints", [])[:_HINTS]:
+                self._print(styled(("warning: ", "yellow"), one_line(hint, 240, known=self._known, prose=True)))
         elif event.type == "step.refused":
             self._print(styled(("○ ", "yellow"), f"{self._name(event.data)} not started: {one_line(', '.join(event.data.get('rules', [])))}"))
 

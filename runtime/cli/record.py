@@ -72,7 +72,7 @@ def _query(raw: bytes) -> str:
 
 
 def _approvals(asked: Sequence[Request], digest: str) -> list[Decision]:
-    return [d for r in asked if r.status in (RequestStatus.APPROVED, RequestStatus.OPEN) and r.digest == digest for d in r.approvals]
+    return [d for r in asked if r.status is RequestStatus.APPROVED and r.digest == digest for d in r.approvals]
 
 
 def _decision(decision: Decision) -> dict[str, Any]:

@@ -61,13 +61,18 @@ def _asked(runtime: Runtime, request: Request) -> Run | None:
     if barred:
         put(screen, styled(("You cannot answer this: ", "bold"), one_line(barred)))
         return None
+    looked = review.is_whole
     while True:
         put(screen, footer(review))
         said = ask("  ".join([*(_WORDS[verdict] for verdict in keys.values()), "[?]Details", "(Ctrl-D: later)"]) + " ")
         if said is None:
             return None
         key = said.strip().lower()[:1]
-        if key == "?":
+        if keys.get(key) is Verdict.APPROVE and not looked:
+            sys.stdout.write("Not all of it was shown. ? shows all of it; A once more approves without looking.\n")
+            looked = True
+        elif key == "?":
+            looked = True
             for line in details(review):
                 put(screen, line)
         elif key in keys:
@@ -104,8 +109,19 @@ def _done(runtime: Runtime, review: Review, verdict: Verdict) -> Run | None:
     return runtime.decide(request.id, verdict.value, reason=reason)
 
 
-def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
-    """Let the person edit a plan until it can be read and they want it. `None`: they drop the edit."""
+def modified(runtime: Runtime, request: Request, plan: Plan, *, quiet: bool = False) -> Plan | None:
+    """Let the person edit a plan until it can be read and they want it.
+
+    Args:
+        quiet: show and ask nothing; what cannot be read is an error. So it is also where nobody is there to be asked.
+
+    Returns:
+        the changed plan; `None` where nothing was changed or they drop the edit.
+
+    Raises:
+        NotAllowed, InvalidConfiguration: there can be no edit.
+        InvalidDocument, InvalidPlan: what was written cannot be read, and nobody can be asked to mend it.
+    """
     from .editing import edit, read_back, written
 
     if request.kind is not Question.PLAN or Verdict.EDIT not in request.options:
@@ -117,17 +133,21 @@ def modified(runtime: Runtime, request: Request, plan: Plan) -> Plan | None:
         try:
             changed = read_back(text, plan, runtime.tools, file="plan.yaml")
         except AssentError as error:
+            if quiet or not sys.stdin.isatty():
+                raise
             sys.stdout.write(f"error: {clean(error.message, prose=True)}\nhint: {clean(error.hint, prose=True)}\n")
             said = ask("[E]dit again  [D]rop the edit ")
         else:
             found = changes(plan, changed)
+            if quiet:
+                return changed if found else None
             if not found:
                 sys.stdout.write("Nothing was changed.\n")
                 return None
             for line in shown_changes(found, runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole, tuple(runtime.settings.environment.values())):
                 put(screen, line)
-            if need(runtime.ledger.risk(changed).whole.level, changed, (), runtime.policy) is not None:
-                return changed  # the next panel asks about it
+            if need(runtime.ledger.risk(changed).whole.level, changed, (), runtime.policy) is not None or not sys.stdin.isatty():
+                return changed  # the next panel asks about it, or the command was to edit
             said = ask("The edited plan needs no approval and runs at once.  [A]pprove  [E]dit again  [D]rop the edit ")
             if said is not None and said.strip().lower()[:1] == "a":
                 return changed

@@ -26,12 +26,13 @@ class Seen:
     detail: str
     undo: str
     findings: tuple[Reason, ...]
+    undo_detail: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
             "name": self.name, "level": self.level, "headline": self.headline, "detail": self.detail, "undo": self.undo,
-            "findings": [finding.as_json() for finding in self.findings],
+            "undo_detail": self.undo_detail, "findings": [finding.as_json() for finding in self.findings],
         }  # fmt: skip
 
 
@@ -40,7 +41,9 @@ def seen_steps(plan: Plan, risk: PlanRisk, tools: Toolbox, place: Place) -> tupl
     found = []
     for step, own, back in zip(plan.steps, risk.steps, risk.undos, strict=True):
         shown = preview(step.call, tools, place)
-        found.append(Seen(f"step {step.step}", own.level.value, shown.headline, shown.detail, undo_of(step, shown, own, back, tools, place), own.findings))
+        said = undo_of(step, shown, own, back, tools, place)
+        written = preview(step.undo, tools, place).detail if step.undo is not None else ""
+        found.append(Seen(f"step {step.step}", own.level.value, shown.headline, shown.detail, said, own.findings, written))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ def index(c: sqlite3.Connection, run_id: str, artifact: Artifact, at: datetime) 
         "INSERT OR REPLACE INTO artifact (run_id, name, digest, size_bytes, media_type, created_at) VALUES (?,?,?,?,?,?)",
         (run_id, artifact.name, artifact.digest, artifact.size_bytes, artifact.media_type, stamp(at)),
     )
-    log.append(c, run_id, "artifact.kept", at, "system", {"digest": artifact.digest, "name": artifact.name, "size": artifact.size_bytes})
+    log.append(c, run_id, "artifact.kept", at, "system", {"digest": artifact.digest, "name": artifact.name, "size": artifact.size_bytes, "type": artifact.media_type})
 
 
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Artifact]:

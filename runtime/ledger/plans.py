@@ -23,7 +23,7 @@ def freeze(c: sqlite3.Connection, run_id: str, plan: Plan, *, editor: str, at: d
         (run_id, version, plan.digest, plan.bytes, editor, stamp(at)),
     )
     runs.put_in_force(c, run_id, plan.digest, version, plan.problem.title, at)
-    data = {"digest": plan.digest, "version": version, "steps": len(plan.steps)}
+    data = {"digest": plan.digest, "version": version, "steps": len(plan.steps), "title": digest_of(plan.problem.title.encode())}
     log.append(c, run_id, "plan.frozen" if version == 1 else "plan.edited", at, editor, data)
     return version
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,21 +15,26 @@ from ...schemas.noun import stamp
 from . import log
 
 _COLUMNS = "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, opened_at, decide_by, status, settled_at"
+ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "options", "need", "requester", "opened_at", "decide_by")
+"""The columns of a question that never change."""
 
 
 def open_once(c: sqlite3.Connection, request: Request, at: datetime) -> None:
     """Record a question; one that is already there stays as it is."""
     j = request.model_dump(mode="json")
+    row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"])}
     found = c.execute(
         f"INSERT INTO request ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",  # noqa: S608 - constant columns
-        (
-            j["id"], j["run_id"], j["kind"], j["digest"], j["version"], j["risk"], j["title"], _text(j["subject"]), _text(j["options"]),
-            _text(j["need"]), j["requester"], j["opened_at"], j["decide_by"], j["status"], j["settled_at"],
-        ),
+        [row[name] for name in _COLUMNS.split(", ")],
     )
     if found.rowcount:
-        data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "need": digest(canonical(j["need"]))}
+        data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "asked": asked(row)}
         log.append(c, request.run_id, "request.opened", at, "system", data)
+
+
+def asked(row: Mapping[str, Any]) -> str:
+    """Return the digest of everything about a question that never changes, over the texts that its columns hold."""
+    return digest(canonical({name: row[name] for name in ASKED}))
 
 
 def get(c: sqlite3.Connection, request_id: str) -> Request:
@@ -114,7 +120,7 @@ def _is_logged(c: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
         "actor": actor_id, "at": at, "data": _facts(request_id, actor, who, verdict, about, reason), "run": run_id, "seq": seq,
         "type": "decision.recorded", "v": 1,
     }
-    return actor.id == actor_id and canonical(wanted) == found[0]
+    return bool(actor.id == actor_id and canonical(wanted) == found[0])
 
 
 def _facts(request_id: str, actor: Actor, who: str, verdict: str, about: str, reason: str) -> dict[str, Any]:

@@ -13,12 +13,13 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import fcntl
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +30,8 @@ _FULL = 2
 _CHECKPOINT_EVERY = 128
 """Write transactions between two looks at the size of the write-ahead log."""
 _CHECKPOINT_BYTES = 4 * 1024 * 1024
+# By store: the flow of control (a `together` block, with the threads that work for it) that may leave writes open.
+_FLOWS: contextvars.ContextVar[Mapping[int, object]] = contextvars.ContextVar("flows", default={})  # noqa: B039 - never mutated, only replaced
 
 
 class Store:
@@ -42,7 +45,8 @@ class Store:
         """
         self.path = path
         self.lock = threading.RLock()
-        self._deferred = False
+        self._open_for: object = None
+        """The flow whose deferred writes are in the open transaction."""
         self._busy_s = busy_s
         self._writes = 0
         self._gate = -1
@@ -100,15 +104,25 @@ class Store:
     def write(self, *, deferred: bool = False) -> Iterator[sqlite3.Connection]:
         """Hold the write transaction; commit at the end unless `deferred`, undo everything on an exception."""
         with self.lock, translated(self.path):
-            if not self.connection.in_transaction:
+            flow = _FLOWS.get().get(id(self))
+            if self.connection.in_transaction and flow is not self._open_for:
+                # What another flow of this process left open is whole; an error of this one must not undo it.
+                self.flush()
+            joined = self.connection.in_transaction
+            if joined:
+                self.connection.execute("SAVEPOINT part")
+            else:
                 self._begin()
             try:
                 yield self.connection
-                if deferred and self._deferred:
+                if joined:
+                    self.connection.execute("RELEASE part")
+                if deferred and flow is not None:
+                    self._open_for = flow
                     return
                 self._commit()
             except BaseException:
-                self._rollback()
+                self._undo(joined)
                 raise
 
     @contextlib.contextmanager
@@ -120,14 +134,18 @@ class Store:
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Let deferred writes wait for the next full write or the end of this block, whichever comes first."""
-        with self.lock:
-            nested, self._deferred = self._deferred, True
+        flows = _FLOWS.get()
+        if id(self) in flows:
+            yield
+            return
+        flow = object()
+        token = _FLOWS.set({**flows, id(self): flow})
         try:
             yield
         finally:
+            _FLOWS.reset(token)
             with self.lock:
-                self._deferred = nested
-                if not nested:
+                if self._open_for is flow:
                     self.flush()
 
     def flush(self) -> None:
@@ -141,13 +159,16 @@ class Store:
                     raise
 
     def close(self) -> None:
-        """Commit what is open and close."""
+        """Commit what is open and close. Closing twice is closing once."""
         with self.lock:
+            if self._gate < 0:
+                return
             self.flush()
             with self._gated():
                 # The last connection to close checkpoints; that too has to be alone.
                 self.connection.close()
             os.close(self._gate)
+            self._gate = -1
 
     def _begin(self) -> None:
         self._enter()
@@ -163,6 +184,15 @@ class Store:
         if self._writes % _CHECKPOINT_EVERY == 0:
             self._checkpoint()
         self._leave()
+
+    def _undo(self, joined: bool) -> None:
+        """Undo one write: alone, where it joined what was already open."""
+        if joined:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK TO part")
+                self.connection.execute("RELEASE part")
+                return
+        self._rollback()
 
     def _rollback(self) -> None:
         # After some errors SQLite has rolled back by itself; asking again would hide the first error.

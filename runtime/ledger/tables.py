@@ -6,9 +6,12 @@ direction. A store of a newer version is refused, one of an older version is mig
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 
 from . import log
 
@@ -62,6 +65,13 @@ CREATE TABLE artifact (
     PRIMARY KEY (run_id, name)
 ) WITHOUT ROWID;
 
+CREATE TABLE outbox (
+    id TEXT NOT NULL, channel TEXT NOT NULL, run_id TEXT NOT NULL, notice TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting',
+    attempts INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL, next_at TEXT NOT NULL, said TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (id, channel)
+) WITHOUT ROWID;
+CREATE INDEX outbox_due ON outbox (channel, next_at) WHERE state = 'waiting';
+
 CREATE TABLE event (seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL, bytes BLOB NOT NULL, chain BLOB NOT NULL);
 CREATE INDEX event_by_run ON event (run_id, seq) WHERE run_id <> '';
 CREATE TRIGGER event_stays BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
@@ -81,6 +91,16 @@ def migrate(connection: sqlite3.Connection, found: int, now: datetime) -> None:
     if found == 0:
         found_ledger(connection, now)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@cache
+def schema() -> Mapping[str, str]:
+    """Return what every store of this version is made of: each table, index and trigger by name, with the text that makes it."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        for version in range(VERSION):
+            for statement in _statements(MIGRATIONS[version]):
+                fresh.execute(statement)
+        return {row[0]: row[1] for row in fresh.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
 
 
 def found_ledger(connection: sqlite3.Connection, now: datetime) -> None:

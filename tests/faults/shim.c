@@ -28,7 +28,7 @@ static volatile int mode = OFF;
 static long wanted, counted;
 static int failure, sticky, trace = -1;
 static char prefixes[4][PATH_MAX];
-static int used;
+static int used, lazy;
 
 /* Arm. `paths`: prefixes, one a line. `n`: which call, from 1. `log`: a descriptor that gets "operation size path" for each call, or -1. */
 void fault_arm(const char *paths, long n, int how, int error, int stays, int log) {
@@ -41,6 +41,11 @@ void fault_arm(const char *paths, long n, int how, int error, int stays, int log
     }
     counted = 0, wanted = n, failure = error, sticky = stays, trace = log;
     mode = how;
+}
+
+/* From now on no call waits for the disk. A killed process loses nothing that it has written; only a power failure would, and none is played. */
+void fault_be_lazy(void) {
+    lazy = 1;
 }
 
 long fault_disarm(void) {
@@ -179,8 +184,15 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
         if (act == MIDDLE) die();                                                              \
         FINISH(act, -1, next arguments);                                                       \
     }
-ON_DESCRIPTOR(fsync, "fsync", (int fd), (fd), int)
-ON_DESCRIPTOR(fdatasync, "fsync", (int fd), (fd), int)
+#define SYNC(name)                                                                             \
+    int name(int fd) {                                                                         \
+        NEXT(int, name, int)                                                                   \
+        int act = at_descriptor("fsync", fd, 0);                                               \
+        if (act == MIDDLE) die();                                                              \
+        FINISH(act, -1, lazy ? 0 : next(fd));                                                  \
+    }
+SYNC(fsync)
+SYNC(fdatasync)
 ON_DESCRIPTOR(ftruncate, "truncate", (int fd, off_t size), (fd, size), int, off_t)
 ON_DESCRIPTOR(ftruncate64, "truncate", (int fd, off64_t size), (fd, size), int, off64_t)
 ON_DESCRIPTOR(fchmod, "chmod", (int fd, mode_t bits), (fd, bits), int, mode_t)
