@@ -10,6 +10,7 @@ from typing import Any
 
 from langgraph.types import interrupt
 
+from ..policies.redact import redact_value
 from ..schemas.approval import Question, Request, RequestStatus, Verdict
 from ..schemas.plan import Plan
 from .ports import Ports
@@ -49,7 +50,9 @@ def _question(state: State, ports: Ports) -> tuple[Question, dict[str, Any], str
 def payload(request: Request, plan: Plan | None) -> dict[str, Any]:
     """Return the interrupt's value: one shape that Studio, Agent Chat UI and Agent Inbox all show."""
     steps = plan.steps if plan is not None else ()
-    calls = [{"name": step.tool, "args": step.args, "arguments": step.args, "description": f"{step.step}. {step.description}"} for step in steps]
+    # The payload is for screens and is kept with the checkpoint: secrets stay in the plan's bytes, which only the ledger holds.
+    shown = [(step, redact_value(step.args)) for step in steps]
+    calls = [{"name": step.tool, "args": args, "arguments": args, "description": redact_value(f"{step.step}. {step.description}")} for step, args in shown]
     allowed = [option.value for option in request.options if option in (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT)] or ["respond"]
     return {
         "kind": "assent.approval/v1",
@@ -58,7 +61,7 @@ def payload(request: Request, plan: Plan | None) -> dict[str, Any]:
         "run_id": request.run_id,
         "digest": request.digest,
         "risk": request.risk.value,
-        "title": request.title,
+        "title": redact_value(request.title),
         "options": [option.value for option in request.options],
         "decide_by": None if request.decide_by is None else request.decide_by.isoformat(),
         "action_requests": calls,

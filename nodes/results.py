@@ -17,19 +17,31 @@ from .ports import Ports
 from .state import State
 
 
+_NO_MEASURE = "not measured: the plan names no measure for it"
+
+
 def results(state: State, *, ports: Ports) -> dict[str, Any]:
-    """Write the report, keep it with the run, and end the run. How it ended is read off the ledger, never off the state."""
+    """Write the report, once, keep it with the run, and end the run. How it ended is read off the ledger, never off the state.
+
+    Raises:
+        RunBusy: another process owns the run.
+    """
     run_id = state["run_id"]
-    run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
-    status = run.status
-    if not status.is_over:
-        if status is not RunStatus.RUNNING or plan is None:
-            return {"run_id": run_id, "status": status.value, "summary": "nothing has ended yet"}
-        status = ending(plan, [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest], ports, stopped=run.stop_requested)
-    report = compose(run, status, ports, why=state.get("summary", ""))
-    for artifact in ports.report(report):
-        ports.ledger.keep(run_id, artifact)
-    ports.ledger.finish(run_id, status, report)
+    with ports.own(run_id):
+        run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
+        status = run.status
+        written = ports.ledger.results(run_id)
+        if status.is_over and written is not None:
+            report = Results.model_validate_json(written)
+            return {"run_id": run_id, "status": status.value, "success": report.success, "summary": one_line(report)}
+        if not status.is_over:
+            if status is not RunStatus.RUNNING or plan is None:
+                return {"run_id": run_id, "status": status.value, "summary": "nothing has ended yet"}
+            status = ending(plan, [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest], ports, stopped=run.stop_requested)
+        report = compose(run, status, ports, why=state.get("summary", ""))
+        for artifact in ports.report(report):
+            ports.ledger.keep(run_id, artifact)
+        ports.ledger.finish(run_id, status, report)
     return {"run_id": run_id, "status": status.value, "success": report.success, "summary": one_line(report)}
 
 
@@ -80,7 +92,7 @@ def _outcomes(plan: Plan, rows: list[Dispatch]) -> tuple[Outcome, ...]:
 
 def _outcome(criterion: str, found: tuple[int, Measure] | None, rows: list[Dispatch]) -> Outcome:
     if found is None:
-        return Outcome(criterion=criterion, note="not measured: the plan names no measure for it")
+        return Outcome(criterion=criterion, note=_NO_MEASURE)
     number, measure = found
     before, no_before = _reading(number, "before", measure, rows)
     after, no_after = _reading(number, "after", measure, rows)
@@ -174,7 +186,7 @@ def _root_cause(plan: Plan, rows: list[Dispatch], outcomes: tuple[Outcome, ...],
 
 def _lessons(plan: Plan | None, rows: list[Dispatch], outcomes: tuple[Outcome, ...], status: RunStatus) -> tuple[str, ...]:
     found = []
-    unmeasured = [o.criterion for o in outcomes if o.met is None]
+    unmeasured = [o.criterion for o in outcomes if o.note.startswith(_NO_MEASURE)]
     if unmeasured:
         found.append(f"{len(unmeasured)} of {len(outcomes)} criteria could not be judged; a measure each would have told: {'; '.join(unmeasured)}")
     estimated = plan.estimate.time_s if plan else None
@@ -188,7 +200,7 @@ def _lessons(plan: Plan | None, rows: list[Dispatch], outcomes: tuple[Outcome, .
 def _follow_ups(plan: Plan | None, outcomes: tuple[Outcome, ...], behind: tuple[str, ...], status: RunStatus, run: RunRow) -> tuple[FollowUp, ...]:
     found = [FollowUp(action=f"take back by hand: {what}", assignee=run.requester, priority="high") for what in behind]
     found += [FollowUp(action=f"find out why this was not met and plan again: {o.criterion}", assignee=run.requester, priority="high") for o in outcomes if o.met is False]
-    found += [FollowUp(action=f"name a measure for: {o.criterion}", assignee=run.requester) for o in outcomes if o.met is None]
+    found += [FollowUp(action=f"name a measure for: {o.criterion}", assignee=run.requester) for o in outcomes if o.note.startswith(_NO_MEASURE)]
     found += [
         FollowUp(action=f"review afterwards: {a.reason or a.approver or 'the plan asks for it'}", assignee=a.approver or run.requester)
         for a in (plan.required_approvals if plan else ())

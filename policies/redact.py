@@ -12,7 +12,8 @@ without a known format or a name beside it is not hidden: digests, ids and commi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .redact_assign import named_secrets
 from .redact_formats import shaped_secrets
@@ -20,7 +21,7 @@ from .redact_known import known_secrets
 from .redact_places import placed_secrets
 from .redact_span import Span, marker, merged, replaced
 
-__all__ = ["Span", "find_secrets", "marker", "redact"]
+__all__ = ["Span", "find_secrets", "marker", "redact", "redact_value"]
 
 _ROUNDS = 6
 
@@ -55,3 +56,22 @@ def redact(text: str, *, known: Sequence[str] = ()) -> str:
             return text
         text = replaced(text, spans)
     return text if not find_secrets(text, known=known) else marker("unsettled")
+
+
+def redact_value(value: Any, *, known: Sequence[str] = ()) -> Any:
+    """Redact every text inside a JSON value; a text below a secret-named key is hidden as if it stood beside that name."""
+    if isinstance(value, str):
+        return redact(value, known=known)
+    if isinstance(value, Mapping):
+        return {key: _beside(key, inner, known) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_value(inner, known=known) for inner in value]
+    return value
+
+
+def _beside(key: Any, value: Any, known: Sequence[str]) -> Any:
+    if isinstance(key, str) and isinstance(value, str) and value:
+        spans = find_secrets(f"{key}: {value}")
+        if any(span.start <= len(key) + 2 and span.end >= len(key) + 2 + len(value) for span in spans):
+            return marker(spans[0].kind)
+    return redact_value(value, known=known)

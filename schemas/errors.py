@@ -5,6 +5,7 @@
     ├── InvalidConfiguration   a setting is wrong; names file, key and remedy
     ├── InvalidPlan            a plan names an unknown tool, wrong arguments, or cannot be canonical
     ├── ModelNeeded            plain language was given and no model is configured
+    ├── ModelFailed            a model did not answer, or not with what was asked for; `kind` says how
     ├── NotFound               no run, request or artifact of that name
     ├── NotAllowed             this actor may not do that
     ├── StaleDecision          the question was settled, expired, or is about other bytes
@@ -83,6 +84,10 @@ class InvalidPlan(AssentError):
 
 class ModelNeeded(AssentError):
     """Plain language needs a model, and none is configured."""
+
+
+class ModelFailed(AssentError):
+    """A model did not answer, or not with what was asked for; the field `kind` says how."""
 
 
 class NotFound(AssentError):

@@ -86,7 +86,7 @@ class Shell:
         return str(path)
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         return {**kept, "ASSENT_HOME": str(self.root / "home"), "PYTHONUTF8": "1", **self.env, **more}
 
     def run(self, *words: str, stdin: str = "", **env: str) -> Said:
@@ -153,6 +153,19 @@ def test_a_failed_run_exits_with_1_and_says_what_was_taken_back(shell: Shell) ->
     assert done.code == 1
     assert "✗ step 2/2 run: false failed" in done.out and "↶ undo of step 1/2" in done.out
     assert not (shell.workspace / "one.txt").exists()
+
+
+def test_a_run_that_did_not_reach_its_criterion_does_not_succeed(shell: Shell) -> None:
+    unmet = {**LOW, "problem": {"title": "t", "success_criteria": ["exit code > 5"]}, "measures": [{**LOW["measures"][0], "criterion": "exit code > 5"}]}
+    found = shell.call("run", shell.document(unmet))
+    assert found.code == 1 and "completed" in found.out and re.search(r"\bno +exit code > 5", found.out)
+
+
+def test_whoever_stops_reading_does_not_stop_the_run(shell: Shell) -> None:
+    command = f"{sys.executable} -m assent run {shell.document(LOW)} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=shell.workspace, env=shell.environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shell.call("runs", "--json").json[0]["status"] == "completed"
 
 
 def test_an_approval_that_is_not_enough_exits_with_3(shell: Shell) -> None:
@@ -281,6 +294,13 @@ def test_errors_go_to_standard_error_with_a_hint_and_an_exit_code(shell: Shell, 
     assert plain.out == machine.out == "" and said in plain.err and "Traceback" not in plain.err
     assert plain.err.count("error: ") == 1 and "hint: " in plain.err
     assert set(json.loads(machine.err)) >= {"error", "message", "hint"}
+
+
+def test_an_error_hides_secrets_and_cannot_be_given_a_hint_by_its_text(shell: Shell) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8"
+    found = shell.call("run", shell.document({"problem": {"title": "x", "context": {"environment": token}}, f"a\nhint: {token}\x1b[0m": 1}))
+    assert found.code == 1 and token not in found.err and "\x1b" not in found.err
+    assert len([line for line in found.err.splitlines() if line.startswith(("error:", "hint:"))]) == 2
 
 
 def test_a_traceback_only_where_it_is_asked_for(shell: Shell) -> None:

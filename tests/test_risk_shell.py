@@ -41,7 +41,7 @@ def not_lows(commands: str, around: Surroundings = AROUND) -> list[str]:
 
 
 def test_flags_of_readers_that_write_or_run_are_refused() -> None:
-    """Guard removed and seen to fail: `_cluster` accepting unknown letters (`sort -uo`)."""
+    """Guard removed and seen to fail: `_flag` passing over an unknown long flag, `_cluster` over unknown letters."""
     commands = r"""
 sort -o out in
 sort -uo out in
@@ -1030,6 +1030,7 @@ def test_everyday_texts_of_several_lines_flow() -> None:
         "cat <<EOF\nhello\nEOF",
         "cat <<'EOF' | wc -w\na $(b) c\nEOF",
         "ls\npwd",
+        "python3 - <<'EOF'\nprint(1)\nEOF",
         "# look\nls",
         'for f in *.py; do\n  wc -l "$f"\ndone',
     ):

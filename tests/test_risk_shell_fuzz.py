@@ -4,8 +4,8 @@ Commands are built from the table itself, with flags and words that do not belon
 commands with. Each one that is LOW runs in a throw-away folder behind trip-wires: every file's bytes and times, shims in front of the
 programs that change things or talk to others, a file that holds a secret.
 
-Seen to fail with a guard removed: `_cluster` accepting any letter (`sort -o`), `entry.rest` accepting any count (`uniq a b`), `$(...)`
-not judged, `redirect` treating every file as /dev/null, `_glob` not judging its matches (`cat .e*`).
+Seen to fail with a guard removed: an unknown long flag passed over (`_flag`), sed and awk programs not judged (`_program`), `$(...)` not
+judged (`_substituted`), every literal target of a redirection taken for /dev/null (`_write` in shell_redirects.py).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ AROUND = Surroundings(workspace="/work/shop")
 DIALECTS = [None, "postgres", "mysql", "sqlite", "tsql", "oracle", "duckdb"]
 
 READS = [
+    "SELECT 1 FROM t a, t b, t c WHERE a.id = b.id AND b.id = c.id",
     "EXPLAIN SELECT * FROM orders WHERE id = 1",
     "EXPLAIN ANALYZE SELECT count(*) FROM orders",
     "EXPLAIN QUERY PLAN SELECT * FROM t WHERE a = 1",
@@ -219,6 +220,8 @@ READS = [
 ]
 
 RISKY = [
+    "SELECT count(*) FROM t a, t b, t c WHERE 1 = 1",
+    "SELECT count(*) FROM t a CROSS JOIN t b CROSS JOIN t c",
     "SELECT * FROM glob('/etc/*')",
     "SELECT system('id')",
     "SELECT * FROM system('id')",

@@ -6,6 +6,7 @@ bytes (shell_words.py); here-documents are found a second time in the text (shel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tree_sitter import Node
@@ -17,6 +18,7 @@ from .shell_script import Result, Script, Statement, low, union
 from .shell_values import NOTHING, TEXT, Output, Unproved
 
 _SEPARATORS = frozenset({";", "\n", ";;"})
+_LONE_DASH = re.compile(r"(?:python3?|cat|bash) -[ \t]*<<'?[A-Za-z_][A-Za-z0-9_]*'?[ \t]*\n")
 _KEYWORDS = frozenset({"then", "do", "else", "{", "(", "$(", "<(", "done", "}", ")", "fi"})
 
 
@@ -129,7 +131,8 @@ def _negated(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output) -
 
 
 def _redirected(script: Script, node: Node, cwds: tuple[str, ...], stdin: Output) -> Result:
-    script.gaps(node)
+    if not _LONE_DASH.match(script.slice(node)):  # the parser drops the dash there; to these it means the here-document
+        script.gaps(node)
     reasons: list[Reason] = []
     body: Node | None = None
     pipes: list[Node] = []

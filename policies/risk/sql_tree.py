@@ -65,7 +65,6 @@ def judge_tree(tree: exp.Expr, known: frozenset[str]) -> Iterator[Reason]:
     if not isinstance(tree, _ROOTS):
         yield _no("sql.not_a_query", f"a statement of the kind {type(tree).__name__.upper()} is not known to read only")
         return
-    joined: Counter[str] = Counter()
     for node in tree.walk():
         kind = type(node).__name__
         if isinstance(node, _NEVER) or (kind not in _NODES and not isinstance(node, exp.Func)):
@@ -76,14 +75,19 @@ def judge_tree(tree: exp.Expr, known: frozenset[str]) -> Iterator[Reason]:
             yield from _table(node)
         elif isinstance(node, exp.CTE):
             yield from _recursion(node)
-        elif (
-            isinstance(node, exp.Join)
-            and not node.args.get("on")
-            and not node.args.get("using")
-            and isinstance(node.this, exp.Table)
-        ):
-            joined[node.this.name.lower()] += 1
-    if joined and max(joined.values()) >= 2 and sum(joined.values()) >= 2 and not any(tree.find_all(exp.Where)):
+        elif isinstance(node, exp.Select):
+            yield from _cross_joins(node)
+
+
+def _cross_joins(node: exp.Select) -> Iterator[Reason]:
+    """Yield the reason against a query that multiplies one table with itself twice or more and compares no columns."""
+    joins = [join for join in node.args.get("joins") or () if not join.args.get("on") and not join.args.get("using")]
+    source = node.args.get("from_") or node.args.get("from")
+    tables = [each.this for each in (source, *joins) if each is not None and isinstance(each.this, exp.Table)]
+    most = max(Counter(table.name.lower() for table in tables).values(), default=0)
+    where = node.args.get("where")
+    compares = where is not None and any(isinstance(each.expression, exp.Column) for each in where.find_all(exp.EQ))
+    if most >= 3 and not compares:
         yield _no("sql.cross_join", "joins a table with itself again and again without a condition", "join on a condition")
 
 

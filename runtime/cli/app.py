@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import Any
 
 import typer
 
 from . import answer, audit, begin, doctor, draw, keep, look, new, steer, weigh
-from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json
+from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json, unread
 
 _EPILOG = "Exit codes: 0 succeeded, 1 did not, 2 not understood, 3 a person has to speak. ASSENT_DEBUG=1 shows where an error came from."
 
@@ -85,5 +84,5 @@ def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        unread()
     sys.exit(code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .command import INTERRUPTED, Door, print_json, tell
+from .command import INTERRUPTED, Door, print_json, tell, unread
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -66,13 +66,27 @@ def stopped(door: Door, run_id: str) -> int:
 
 def ended(door: Door, runtime: Runtime, found: Run) -> int:
     """Tell how a run stands, and return the exit code."""
+    from .outcome import exit_code
+
+    results, status = found.results, found.status
+    code = exit_code(status, results)
+    try:
+        _tell_end(door, runtime, found)
+    except BrokenPipeError:
+        # The run is what it is, whoever stopped reading about it.
+        unread()
+    return code
+
+
+def _tell_end(door: Door, runtime: Runtime, found: Run) -> None:
     from .lines import console, put
-    from .outcome import exit_code, report, waits
+    from .outcome import report, waits
 
     results, status = found.results, found.status
     if door.as_json:
         print_json(found.as_json())
-        return exit_code(status, results)
+        sys.stdout.flush()
+        return
     screen = console()
     known = tuple(runtime.settings.environment.values())
     if status.is_waiting:
@@ -86,7 +100,7 @@ def ended(door: Door, runtime: Runtime, found: Run) -> int:
         lines = [_standing(found)]
     for line in lines:
         put(screen, line)
-    return exit_code(status, results)
+    sys.stdout.flush()
 
 
 def _artifacts(folder: str, names: list[str]) -> Line:

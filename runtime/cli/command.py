@@ -128,8 +128,7 @@ def guarded(door: Door, act: Callable[[], int | None]) -> int:
         tell(door, "interrupted", "`assent runs` shows where each run stands; `assent resume RUN` goes on with one")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has left (`assent runs | head`); the interpreter must not complain about it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        unread()
         return FAILED
     except OSError as error:
         _debug()
@@ -142,6 +141,11 @@ def guarded(door: Door, act: Callable[[], int | None]) -> int:
         _debug()
         tell(door, f"a defect of assent: {type(defect).__name__}: {defect}", "nothing that was recorded is lost; ASSENT_DEBUG=1 shows where it happened")
         return FAILED
+
+
+def unread() -> None:
+    """Drop what is still to be written: whoever read it has left (`assent runs | head`), and the interpreter must not complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _debug() -> None:

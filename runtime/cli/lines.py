@@ -105,9 +105,16 @@ def console(stream: TextIO | None = None) -> Console:
     """Return a console that interprets nothing; colours only on a terminal, and none under NO_COLOR."""
     from rich.console import Console
 
+    class Steady(Console):
+        """A console that reports a closed pipe instead of ending the process, which may be in the middle of a run."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            raise BrokenPipeError
+
     target = stream if stream is not None else sys.stdout
     plain = bool(os.environ.get("NO_COLOR")) or not target.isatty()
-    return Console(
+    return Steady(
         file=target, markup=False, emoji=False, highlight=False, color_system=None if plain else "auto",
         force_terminal=False if plain else None, width=None if target.isatty() else _PIPE_WIDTH, legacy_windows=False,
     )  # fmt: skip

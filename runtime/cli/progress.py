@@ -1,6 +1,7 @@
 """What a run does while it does it: one line for each call that ended, with its sign and its time.
 
-Rules: told by the ledger after it committed, so no line runs ahead of the truth; what a step does is said by its tool, not by its author.
+Rules: told by the ledger after it committed, so no line runs ahead of the truth; what a step does is said by its tool, not by its author;
+nothing that goes wrong with the showing touches the run.
 """
 
 from __future__ import annotations
@@ -66,6 +67,12 @@ class Progress:
         self._notice(event)
         if self._quiet or not self.run_id or event.run_id != self.run_id:
             return
+        try:
+            self._show(event)
+        except Exception:  # noqa: BLE001 - the run is driven from here up: a closed pipe or a line that cannot be shown must not stop it
+            self._quiet = True
+
+    def _show(self, event: Event) -> None:
         if event.type == "step.dispatched":
             self._began(event.data)
         elif event.type.startswith("step.") and "state" in event.data:

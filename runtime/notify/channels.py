@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
@@ -48,7 +48,7 @@ class NotifySettings(Noun):
     link: str = Field(default="", description="Where a person can look: an address with {request} or {run} in it. It only leads there.")
     channels: dict[str, AnyChannel] = Field(default_factory=dict)
     routes: tuple[Route, ...] = ()
-    tries: int = Field(default=Backoff.__dataclass_fields__["tries"].default, ge=1, le=100, description="After this many a notice is given up, and stays listed.")
+    tries: int = Field(default=Backoff().tries, ge=1, le=100, description="After this many a notice is given up, and stays listed.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> NotifySettings:
@@ -60,7 +60,8 @@ class NotifySettings(Noun):
                 if not is_event(event):
                     raise _refused(f"notify.routes.{number}.events", f"no event {event!r}", _near(event, EVENTS, "events"))
         if self.link:
-            found = complaint(re.sub(r"\{(request|run)\}", "x", self.link), allow_private=True) or ("it holds braces" if re.search(r"[{}]", re.sub(r"\{(request|run)\}", "", self.link)) else "")
+            filled = re.sub(r"\{(request|run)\}", "x", self.link)
+            found = complaint(filled, allow_private=True) or ("it holds braces besides {request} and {run}" if re.search(r"[{}]", filled) else "")
             if found:
                 raise _refused("notify.link", found, "for example https://assent.example.org/requests/{request}")
         return self
@@ -85,7 +86,7 @@ class Channels:
     def __contains__(self, name: object) -> bool:
         return name in self.settings.channels
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self.settings.channels)
 
     def sender(self, name: str) -> Sender | None:

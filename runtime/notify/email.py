@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-import smtplib
-import ssl
 from collections.abc import Mapping
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ...schemas.notice import Delivery, Outcome
 from .sender import ChannelSettings, EnvName, Message, needed, wrong
+
+if TYPE_CHECKING:
+    import ssl
+    from email.message import EmailMessage
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _PORTS = {"starttls": 587, "ssl": 465, "plain": 25}
@@ -77,6 +76,8 @@ class Email:
 
     def send(self, message: Message) -> Delivery:
         """Send once. Raises: NotConfigured."""
+        import smtplib  # here and below, because reading a configuration should not cost a client of SMTP
+
         settings = self._settings
         login = (needed(self._environ, settings.user_env), needed(self._environ, settings.password_env)) if settings.user_env else None
         to = list(dict.fromkeys([*settings.to, *(settings.addresses[name] for name in message.people if name in settings.addresses)]))
@@ -99,6 +100,8 @@ class Email:
         return Delivery(outcome=Outcome.SENT, said=f"refused for {_names(refused)}" if refused else "")
 
     def _sent(self, mail: EmailMessage, login: tuple[str, str] | None, to: list[str]) -> Mapping[str, tuple[int, bytes]]:
+        import smtplib
+
         settings = self._settings
         port = settings.port or _PORTS[settings.security]
         # Named, because smtplib would otherwise ask DNS for this machine's name, and tell it to the server.
@@ -120,11 +123,17 @@ class Email:
             server.close()
 
     def _trust(self) -> ssl.SSLContext:
+        import ssl
+
         return ssl.create_default_context(cafile=self._settings.ca_file or None)
 
 
 def letter(message: Message, sender: str, to: list[str]) -> EmailMessage:
     """Return the message that is sent."""
+    from email.message import EmailMessage
+    from email.policy import SMTP
+    from email.utils import format_datetime
+
     mail = EmailMessage(policy=SMTP)
     mail["From"] = sender
     mail["To"] = ", ".join(to)

@@ -14,14 +14,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...policies.risk.addresses import leads_inside
 from ...schemas.notice import Delivery, Outcome
-from ...tools.address import NotPublic
-from ...tools.exchange import Answer, Failed, Request, exchange
 from .sender import wrong
+
+if TYPE_CHECKING:
+    from ...tools.exchange import Answer
 
 _ANSWER_BYTES = 4096
 _LATER = frozenset({408, 421, 423, 425, 429})
@@ -60,6 +61,10 @@ def post(url: str, headers: Mapping[str, str], body: bytes, *, allow_private: bo
 
     Side effects: the network.
     """
+    # Here, because reading a configuration should not cost a client of HTTP.
+    from ...tools.address import NotPublic
+    from ...tools.exchange import Failed, Request, exchange
+
     found = complaint(url, allow_private=allow_private)
     if found:
         return Delivery(outcome=Outcome.NEVER, said=f"the address is refused: {found}")
@@ -92,6 +97,8 @@ def judged(answer: Answer, now: datetime) -> Delivery:
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float:
     """Return how long an answer asks to wait, in seconds; 0 when it does not say or says nonsense."""
+    from email.utils import parsedate_to_datetime
+
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(min(int(text[:9]), 10**8))

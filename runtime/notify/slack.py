@@ -11,16 +11,19 @@ Needs the extra `notify` (slack-sdk), which is imported when something is sent.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from ...schemas.notice import Delivery, Outcome
-from ...tools.exchange import Answer
 from .post import checked, judged, post, retry_after_s
 from .sender import ChannelSettings, EnvName, Message, NotConfigured, needed, wrong
+
+if TYPE_CHECKING:
+    import logging
+
+    from ...tools.exchange import Answer
 
 API = "https://slack.com/api/"
 _SECTION_CHARS = 2900
@@ -141,6 +144,8 @@ def _carried(url: str, req: Any, settings: SlackSettings) -> Answer:
 
 
 def _refused(response: Any, message: Message) -> Delivery:
+    from ...tools.exchange import Answer
+
     status, error = int(response.status_code), str(response.get("error") or "no reason given")
     headers = {str(name).lower(): str(value) for name, value in dict(response.headers).items()}
     if status == 200:
@@ -154,6 +159,8 @@ def _escaped(text: str) -> str:
 
 
 def _quiet() -> logging.Logger:
+    import logging
+
     # The SDK logs addresses and bodies of requests that fail; an incoming webhook's address is a secret.
     logger = logging.getLogger("assent.notify.slack")
     logger.disabled = True

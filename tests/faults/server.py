@@ -34,7 +34,7 @@ import world
 
 import assent
 import assent.schemas.errors
-from assent.runtime.ledger import dispatches, requests
+from assent.runtime.ledger import dispatches
 from assent.runtime.ledger.ledger import Ledger
 from assent.schemas.dispatch import DispatchState, Receipt
 from assent.schemas.errors import NotAllowed, RunBusy, StoreError
@@ -343,7 +343,6 @@ GUARDS: dict[str, Callable[[], Any]] = {
     "doubt is asked about": lambda: _deciding_doubts("not_started"),
     "doubt is not done": lambda: _deciding_doubts("done"),
     "undo once": lambda: patch.dict(dispatches._STATE, {"unknown": DispatchState.NOT_STARTED}),
-    "approval outlives a doubt": lambda: patch.object(requests, "proved", lambda c, run: (requests.decisions(c, "run_id", run), ())),
     "made folders are cleared": lambda: patch.object(change, "clear_folders", lambda place, before: None),
 }
 """Ways to take a guard out of the product, to see that the trials find out."""
