@@ -111,17 +111,16 @@ def _is_approved(facts: Facts, policy: Policy, *, measuring: bool) -> Ruling:
 
 
 def _granted(facts: Facts, question: Need, policy: Policy) -> Iterator[datetime]:
-    """Yield, for each time the question was put and its own answers add up, when the last answer that counts was given."""
+    """Yield, for each time the question was put and its own answers add up, when the answers that count were given."""
     digest = facts.plan.digest
     for request in dict.fromkeys(decision.request_id for decision in facts.decisions):
         # Answers to an earlier asking never fill up a later one: what ran out has to be given again by everybody.
         own = [decision for decision in facts.decisions if decision.request_id == request]
-        if tally(own, digest, question, policy) == "approved":
-            yield max(
-                decision.at
-                for decision in counting(own, digest)
-                if decision.verdict is Verdict.APPROVE and may_decide(decision.actor, decision.verdict, question, policy, reason=decision.reason).is_allowed
-            )
+        if tally(own, digest, question, policy) != "approved":
+            continue
+        given = [decision for decision in counting(own, digest) if decision.verdict is Verdict.APPROVE]
+        # An answer that does not count, because the person's role is gone, renews nothing.
+        yield from sorted(d.at for d in given if may_decide(d.actor, d.verdict, question, policy, reason=d.reason, decisions=own).is_allowed)
 
 
 def _may_undo(step: int, facts: Facts) -> Ruling:

@@ -21,7 +21,7 @@ _FIXED = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
-_GIT_CONFIG = (("core.fsmonitor", "false"), ("core.hooksPath", "/dev/null"))
+_GIT_CONFIG = (("core.fsmonitor", "false"), ("core.hooksPath", "/dev/null"), ("log.showSignature", "false"))
 _FORBIDDEN = re.compile(
     r"LD_.*|DYLD_.*|BASH_ENV|ENV|SHELLOPTS|BASHOPTS|BASH_FUNC_.*|PS4|IFS|CDPATH|PROMPT_COMMAND|PYTHON(STARTUP|INSPECT)|GIT_CONFIG.*|GIT_EXTERNAL_DIFF"
 )

@@ -11,6 +11,7 @@ Source: DESIGN §7; OpenAI's API reference. The library is imported when somethi
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from ...schemas.canonical import parse
+from ...policies.redact import redact
 from ...schemas.errors import InvalidConfiguration, ModelFailed
 from ...schemas.prompt import Prompt, Usage
 from ..tokens import estimate
@@ -137,14 +138,14 @@ class _Call:
             while True:
                 self.made += 1
                 try:
-                    return wire.open_envelope(self.options.protocol, parse(self._sent(client, form)))
+                    return wire.open_envelope(self.options.protocol, json.loads(self._sent(client, form)))
                 except openai.APIStatusError as error:
                     if form == "json_schema" and _takes_no_schema(error):
                         form = "json_object"
                         self.made -= 1
                         continue
                     self._again(_kind(error), _said(error), error.status_code, _headers(error), _code(error))
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     # Not JSON, or cut off where nobody noticed: the answer did not arrive whole.
                     self._again("broken", f"what came back is not the protocol: {str(error)[:200]}", 502)
                 except Exception as error:
@@ -192,7 +193,8 @@ class _Call:
 
     def failed(self, kind: str, said: str) -> ModelFailed:
         hint = _HINTS.get(kind, "start it again; the request is kept").format(key=self.options.key_variable)
-        return ModelFailed(f"{self.options.name}: {said}", hint=hint, kind=kind, model=self.options.name, attempts=self.made)
+        # What a service says about a key may hold a part of it.
+        return ModelFailed(f"{self.options.name}: {redact(said, known=[self.key])}", hint=hint, kind=kind, model=self.options.name, attempts=self.made)
 
 
 def _takes_no_schema(error: openai.APIStatusError) -> bool:
