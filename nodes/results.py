@@ -16,7 +16,6 @@ from .endings import ending, left_behind
 from .ports import Ports
 from .state import State
 
-
 _NO_MEASURE = "not measured: the plan names no measure for it"
 
 

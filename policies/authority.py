@@ -6,18 +6,20 @@ was dispatched before. Each refusal has a rule id; `CURABLE` are those that a fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..schemas.approval import Decision, Need, Verdict
 from ..schemas.dispatch import Direction, Dispatch, DispatchState
+from ..schemas.grant import Grant
 from ..schemas.plan import Plan
 from ..schemas.risk import Level, Risk
 from ..schemas.ruling import Ruling
 from ..schemas.run import RunRow, RunStatus
 from .approvals import counting, may_decide, need, tally
 from .policy import Policy
+from .windows import is_open
 
 CURABLE = frozenset({"approval.missing", "approval.expired"})
 _LIVE = frozenset({DispatchState.DISPATCHED, DispatchState.DONE, DispatchState.IN_DOUBT})
@@ -37,6 +39,8 @@ class Facts:
         unproved: numbers of decisions that the table holds and the log does not.
         went_wrong: a step of this plan ended without being done, or taking back has begun.
         back_to: number of the last step that stays, where a person asked to take back a run that is over; `None` when nobody did.
+        backup: the backup roles may answer as well by now.
+        grants: the standing grant for each step that is not LOW, where such grants cover all that is left of the plan.
     """
 
     run: RunRow
@@ -49,6 +53,8 @@ class Facts:
     unproved: Sequence[int] = ()
     went_wrong: bool = False
     back_to: int | None = None
+    backup: bool = False
+    grants: Mapping[int, Grant] | None = None
 
 
 def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ruling:
@@ -75,8 +81,8 @@ def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ru
     tier = beyond_tier(run.tier, plan, facts.risk.level, policy)
     if not tier.is_allowed:
         return tier
-    if direction != "after" and plan.execution_window is not None and not plan.execution_window.holds(facts.now):
-        return _deny("window.closed", "outside the execution window of the plan")
+    if direction != "after" and not is_open(policy.windows, plan.execution_window, facts.now):
+        return _deny("window.closed", "outside the execution window")
     return _is_approved(facts, policy, measuring=direction == "after")
 
 
@@ -96,12 +102,14 @@ def beyond_tier(tier: int | None, plan: Plan, level: Level, policy: Policy) -> R
 
 
 def _is_approved(facts: Facts, policy: Policy, *, measuring: bool) -> Ruling:
-    question = need(facts.risk.level, facts.plan, facts.contributors, policy)
+    question = need(facts.risk.level, facts.plan, facts.contributors, policy, backup=facts.backup)
     if question is None:
         return Ruling(answer="allow", rules=("auto.low",))
     if facts.unproved:
         return _deny("decision.unproved", f"the log does not hold decision {facts.unproved[0]}; `assent verify` tells what else was changed")
     granted = max(_granted(facts, question, policy), default=None)
+    if granted is None and facts.grants is not None:
+        return Ruling(answer="allow", rules=("grant", *sorted({grant.id for grant in facts.grants.values()})))
     if granted is None:
         return _deny("approval.missing", f"{facts.risk.level.value} takes {question.approvals} approval(s) of these bytes by {' or '.join(question.roles)}")
     # Measuring afterwards only looks, and a result is owed even when the last step ended late.

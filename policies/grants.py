@@ -8,7 +8,7 @@ grants only when every call in it that is not LOW is covered.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -45,9 +45,13 @@ def covers(
 
 
 def flows(
-    plan: Plan, risk: PlanRisk, grants: Sequence[Grant], *, requester: str, contributors: Iterable[str], policy: Policy, now: datetime
+    plan: Plan, risk: PlanRisk, grants: Sequence[Grant], *, requester: str, contributors: Iterable[str], policy: Policy, now: datetime,
+    begun: Collection[int] = (),
 ) -> dict[int, Grant] | None:
     """Return the grant that covers each step that is not LOW; `None` when some call of the plan is covered by none.
+
+    Args:
+        begun: numbers of steps that were dispatched before; their use was taken then.
 
     Uses are counted: a grant with two uses left covers two steps of a plan, not three.
     """
@@ -59,7 +63,10 @@ def flows(
         return None
     left = {grant.id: grant for grant in grants}
     found: dict[int, Grant] = {}
+    people = tuple(contributors)
     for step, own, undo in zip(plan.steps, risk.steps, risk.undos, strict=True):
+        if step.step in begun:
+            continue
         level = max((one.level for one in (own, undo) if one is not None), key=lambda one: one.rank)
         if own.level is Level.LOW and (undo is None or undo.level is Level.LOW):
             continue
@@ -68,7 +75,7 @@ def flows(
             (
                 g
                 for g in left.values()
-                if covers(g, step.tool, step.args, level, requester=requester, contributors=contributors, cost_usd=cost, policy=policy, now=now)
+                if covers(g, step.tool, step.args, level, requester=requester, contributors=people, cost_usd=cost, policy=policy, now=now)
             ),
             None,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from ..schemas.plan import Window
@@ -48,7 +49,7 @@ def overlap(windows: Sequence[Recurring]) -> str | None:
                 base = datetime(2026, 1, 5 + index, tzinfo=zone)  # a Monday
                 spans.append((_at(base, window.opens).astimezone(UTC), _at(base, window.closes).astimezone(UTC), number, day))
     spans.sort()
-    for (_, end, first, day), (begin, _, second, _) in zip(spans, spans[1:], strict=False):
+    for (_, end, first, day), (begin, _, second, _) in pairwise(spans):
         if begin < end:
             return f"windows {first} and {second} overlap on {day}"
     return None

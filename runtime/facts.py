@@ -88,7 +88,9 @@ def _readme(workspace: Path) -> str:
         return ""
     for name in _READMES:
         if name in names:
-            return redact(_head(workspace / names[name])).strip()
+            # Redacted before it is cut: half a private key is no longer recognised. Hidden characters are shown, as in names.
+            text = visible(redact(_head(workspace / names[name])), letters=True, multiline=True).strip()
+            return text if len(text) <= README_CHARS else text[:README_CHARS].rpartition("\n")[0] + "\n…"
     return ""
 
 
@@ -100,8 +102,6 @@ def _head(path: Path) -> str:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ""
-        text = os.read(descriptor, README_CHARS * 4).decode("utf-8", "replace")
+        return os.read(descriptor, README_CHARS * 4).decode("utf-8", "replace")
     finally:
         os.close(descriptor)
-    # Redacted whole and cut afterwards would be slower and no safer: a secret that the cut halves is no longer one line of a known form.
-    return text if len(text) <= README_CHARS else text[:README_CHARS].rpartition("\n")[0]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..policies.plan_risk import PlanRisk, plan_risk
 from ..policies.risk.surroundings import Surroundings
 from ..schemas.approval import Actor, Question, Request, Verdict
-from ..schemas.errors import Complaint, IllegalTransition, InvalidDocument, NotAllowed, RunBusy, StaleDecision
+from ..schemas.errors import AssentError, Complaint, IllegalTransition, InvalidDocument, NotAllowed, RunBusy, StaleDecision
 from ..schemas.event import Anchor, Verification
 from ..schemas.plan import Plan
 from ..schemas.run import RunStatus
@@ -302,10 +302,29 @@ class Runtime:
 
         graph = self._compiled("par")
         config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}
-        known = self.checkpoints.get_tuple(config)
-        waits = known is not None and any(channel == "__interrupt__" for _, channel, _ in known.pending_writes or ())
         # Without a bookmark the run simply begins at its first station again, and every station asks the ledger what is done already.
-        graph.invoke(Command(resume=_DOORBELL) if waits else {"run_id": run_id}, config, durability="exit")
+        begin: Any = {"run_id": run_id}
+        known, waits = self._bookmark(run_id, config)
+        try:
+            graph.invoke(Command(resume=_DOORBELL) if waits else begin, config, durability="exit")
+        except AssentError:
+            raise
+        except Exception:  # a bookmark may have been forged into anything; what is not its fault happens again without it
+            if not known:
+                raise
+            self.checkpoints.delete_thread(run_id)
+            graph.invoke(begin, config, durability="exit")
+
+    def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:
+        """Tell whether there is a checkpoint of this run, and whether it waits at an interrupt; one that cannot be this run's is removed."""
+        try:
+            found = self.checkpoints.get_tuple(config)
+            if found is None or found.checkpoint["channel_values"].get("run_id", run_id) == run_id:
+                return found is not None, found is not None and any(channel == "__interrupt__" for _, channel, _ in found.pending_writes or ())
+        except Exception:  # noqa: BLE001, S110 - whatever a bookmark cannot be read for, the ledger can do without it
+            pass
+        self.checkpoints.delete_thread(run_id)
+        return False, False
 
     def _in_background(self, run_id: str) -> None:
         def go() -> None:
@@ -386,7 +405,7 @@ class Runtime:
             raise NotAllowed(f"{self.actor.id} may not take this back", hint="the requester may, and anybody who holds a role")
 
 
-def open(  # noqa: A001 - the contract's own name: `assent.open`
+def open(
     home: str | Path = ".assent",
     *,
     workspace: str | Path = ".",

@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib
 import importlib.util
 import os
 import tempfile
@@ -70,8 +71,8 @@ def folders() -> tuple[Path, ...]:
     named = [os.environ[name] for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if os.environ.get(name)]
     found = [Path(name) for name in named] + [Path(tempfile.gettempdir()) / "data-gym-cache"]
     litellm = importlib.util.find_spec("litellm")  # finds it without importing it, which takes seconds
-    for place in (litellm.submodule_search_locations or ()) if litellm is not None else ():
-        found.append(Path(place) / "litellm_core_utils" / "tokenizers")
+    shipped = litellm.submodule_search_locations if litellm is not None else None
+    found += [Path(place) / "litellm_core_utils" / "tokenizers" for place in shipped or ()]
     return tuple(dict.fromkeys(found))
 
 
@@ -94,7 +95,7 @@ def _encoding(model: str) -> Any:
 
 def _built(name: str, places: tuple[Path, ...]) -> dict[str, Any] | None:
     try:
-        from tiktoken_ext import openai_public
+        openai_public = importlib.import_module("tiktoken_ext.openai_public")
     except ImportError:
         return None
     constructors: dict[str, Callable[[], dict[str, Any]]] = openai_public.ENCODING_CONSTRUCTORS

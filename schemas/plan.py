@@ -120,6 +120,8 @@ class Plan(Noun):
     judgement: Judgement = Field(default_factory=Judgement)
     estimate: Estimate = Field(default_factory=Estimate)
     execution_window: Window | None = None
+    urgency: Literal["", "low", "normal", "high", "critical"] = Field(default="", description="How soon an answer is needed; the priority where it is empty.")
+    required_by: At | None = Field(default=None, description="When the author needs the answer.")
     author: str = Field(default="", description="Who wrote it: a person's id or the model's name.")
     alternatives: tuple[str, ...] = Field(default=(), description="What was considered and not chosen.")
 

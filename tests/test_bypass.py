@@ -10,6 +10,7 @@ over, the question is open, the step is done), the whole ledger says yes to ever
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import sqlite3
 from collections.abc import Callable
@@ -733,6 +734,30 @@ def test_attack_has_no_effect(name: str, scene: Scene) -> None:
     assert scene.recorder.names == scene.legitimate
     found = scene.door().verify()
     assert found.ok is not scene.tampered, found.problems
+
+
+@pytest.mark.parametrize("name", [name for name, (function, _) in ATTACKS.items() if "s.sql" not in inspect.getsource(function)])
+def test_after_the_attack_the_run_can_still_be_approved_and_ends(name: str, scene: Scene) -> None:
+    """An attack may cost a bookmark, not the run."""
+    ATTACKS[name][0](scene)
+    if scene.tampered:
+        pytest.skip("what the ledger itself does not vouch for is not to run")
+    runtime = scene.door()
+    for run in runtime.runs():
+        for _ in range(4):
+            if run.status.is_over:
+                break
+            for request in [r for r in run.requests if r.is_open]:
+                for who in ("ada", "amos"):
+                    scene.answer(runtime, request.id, who, verdict="happened" if request.kind.value == "in_doubt" else "approve")
+            runtime.resume(run.id)
+        assert run.status.is_over, (run, run.requests)
+        assert run.results is not None
+    names = scene.recorder.names
+    assert len(names) == len({(effect.key, effect.direction) for effect in scene.recorder.effects_had})
+    done = [step for run in runtime.runs() if run.status == "completed" for step in run.plan.steps]  # type: ignore[union-attr]
+    assert sorted(names) == sorted(step.args["effect"] for step in done if not step.args.get("looks")) or "rolled_back" in {run.status for run in runtime.runs()}
+    assert runtime.verify().ok
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -157,6 +157,19 @@ def test_addition_that_does_not_hold_is_refused_with_every_problem(document: obj
     assert refused.value.hint
 
 
+def test_user_may_add_a_command_with_its_own_tests() -> None:
+    entry = {
+        "command": "shoptool",
+        "args": "path*",
+        "match": ["shoptool a.txt"],
+        "no_match": ["shoptool --x", "shoptool a > b", "shoptool .env"],
+    }
+    assert assess("shell", "shoptool a.txt", AROUND).level >= Level.HIGH
+    assert assess("shell", "shoptool a.txt", with_overlay({"commands": [entry]}, AROUND)).level == Level.LOW
+    with pytest.raises(InvalidConfiguration):
+        with_overlay({"commands": [{**entry, "no_match": ["shoptool b.txt"]}]}, AROUND)
+
+
 def test_no_additions_change_nothing() -> None:
     assert with_overlay(None, AROUND).overlay == {}
 

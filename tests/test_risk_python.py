@@ -360,6 +360,63 @@ RISKY = [
     "try: pass\nexcept* eval: pass",
 ]
 
+BY_COMPUTED_NAMES = [
+    "def g():\n    yield\nmatch g():\n    case object(gi_frame=f):\n        print(f)",
+    'match (x for x in [1]):\n    case object(gi_frame=object(f_builtins=b)):\n        b["op"+"en"]',
+    'match "{}":\n    case str(format=f):\n        f(1)',
+    'class W:\n    __match_args__ = ("a",)',
+    'import enum\nE = enum.Enum._convert_("E", "posix", lambda n: n == "system")\nE.system.value("id")',
+    'from enum import Enum\nclass C(Enum):\n    A = 1\n    @classmethod\n    def f(cls):\n        return cls._convert_("E", "posix", lambda n: True)',
+    'T = type(int)\nT("X", (), {})',
+    'type(int)("X", (), {"_"+"_x_"+"_": 1})',
+    "[type][0]",
+    "from functools import update_wrapper",
+    "import functools\nfunctools.update_wrapper(1, 2)",
+    'import functools\nw = functools.wraps\nw(1, updated=("a",))',
+    'from functools import wraps\nwraps(print, assigned=("a",))',
+    "from functools import wraps as w\nx = w",
+    'import typing\ntyping.get_args(typing.List["print(1)"])[0]._evaluate({}, {}, frozenset())',
+    'from abc import ABCMeta\nABCMeta("M", (), {})',
+    "import abc\nm = abc.ABCMeta",
+    'from types import SimpleNamespace\nSimpleNamespace(**{"_"+"_reduce_ex_"+"_": 1})',
+    "from types import SimpleNamespace as S\nf = S",
+    'from enum import Enum\nn = "a"\nEnum("E", n)',
+    "from enum import Enum\nE = Enum",
+    'from enum import Enum\nclass E(Enum): pass\nE("X", {"a": 1})',
+    'import functools\nc = functools.cached_property(len)\nc.attrname = "x"',
+    "class M: pass\nmatch 1:\n    case M(f): pass",
+    "class A(metaclass=print): pass",
+    'class A(**{"metaclass": print}): pass',
+    "x = 1\nx._evaluate",
+    "def _evaluate(): pass\nx = 1\nx._evaluate()",
+    'import dataclasses\ndataclasses.fields(1)[0].name = "x"',
+    "from enum import *\nE = Enum",
+    "from functools import *\nupdate_wrapper(1, 2)",
+    "map(type, [1])",
+    "x = type(1)",
+    "lambda: type(1)",
+]
+
+PLAIN_USES = [
+    "print(type(1))",
+    "type(1)",
+    "print(type(1).__name__)",
+    "x = 1\nprint(type(x) == int)",
+    'print(f"{type(1)}")',
+    "from functools import wraps\ndef d(f):\n    @wraps(f)\n    def g(*a, **k):\n        return f(*a, **k)\n    return g",
+    "import functools\ndef d(f):\n    @functools.wraps(f)\n    def g(): return f()\n    return g",
+    'import enum; print(enum.Enum("C", "A B").A)',
+    'from enum import Enum, auto\nclass C(Enum):\n    A = auto()\nprint(C(1), C["A"], list(C))',
+    "from types import SimpleNamespace\ns = SimpleNamespace(a=1)\nprint(s.a)",
+    "from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\nprint(P(1)._asdict())",
+    "from abc import ABC, ABCMeta, abstractmethod\nclass A(metaclass=ABCMeta): pass",
+    "match 5:\n    case int(x):\n        print(x)",
+    "class P:\n    def __init__(self):\n        self._x = 1\np = P()\nprint(p._x)",
+    "class A:\n    def _h(self): return 1\n    def f(self): return self._h()",
+    "match 1:\n    case P(x=1): pass\n    case _: pass\nclass P: pass",
+    'from collections import namedtuple\nP = namedtuple("P", "x y")\nprint(P(1,2)._replace(x=3))',
+]
+
 SLOW = {
     "brackets": "(" * 2_000 + "1" + ")" * 2_000,
     "signs": "-" * 12_000 + "1",
@@ -384,6 +441,17 @@ def test_computing_flows(code: str) -> None:
 @pytest.mark.parametrize("code", RISKY)
 def test_anything_that_reaches_out_escalates(code: str) -> None:
     assert assess_python(code, AROUND).level >= Level.HIGH
+
+
+@pytest.mark.parametrize("code", BY_COMPUTED_NAMES)
+def test_attributes_and_classes_by_computed_names_escalate(code: str) -> None:
+    assert assess_python(code, AROUND).level >= Level.HIGH
+
+
+@pytest.mark.parametrize("code", PLAIN_USES)
+def test_plain_uses_of_the_same_doors_flow(code: str) -> None:
+    risk = assess_python(code, AROUND)
+    assert risk.level == Level.LOW, risk.reasons
 
 
 @pytest.mark.parametrize(

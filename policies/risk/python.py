@@ -7,10 +7,11 @@ Rules
   name. `format` is taken on literals only, and its fields are read.
 - A name that the program does not bind and that is no listed builtin escalates.
 - A file of the workspace that has the name of an imported module would run in its place, and escalates.
+- Attributes and classes by computed names are closed too (`python_guards.py`).
 - What the sizes say is bounded before the parser sees it: 12 KiB, 40 levels of brackets, no long chains of unary operators.
 
 What it does not do: decide whether a program ends or how much memory it takes, beyond the two plainest forms. Python is run under limits of
-time and memory whatever its level.
+time and memory, and best in an isolated interpreter, whatever its level.
 """
 
 from __future__ import annotations

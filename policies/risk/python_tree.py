@@ -13,12 +13,9 @@ from functools import cache
 from string import Formatter
 
 from ...schemas.risk import Level, Reason
+from .python_guards import FRAMES, judge_guards
 from .tables import table
 
-_FRAME_ATTRIBUTES = re.compile(
-    r"(?:gi|cr|ag)_(?:frame|code|yieldfrom|await)|tb_(?:frame|next|lasti)|f_(?:back|builtins|code|globals|locals|trace)|co_\w+|func_\w+|im_\w+"
-    r"|mro|format_map|vformat|get_field|parse_known_args|with_traceback"
-)
 _NODES = frozenset(
     """Module Expression Expr Assign AnnAssign AugAssign NamedExpr For While If IfExp With withitem Try TryStar ExceptHandler Raise Assert Pass
     Break Continue Return Yield YieldFrom Delete Global Nonlocal FunctionDef Lambda arguments arg ClassDef Import ImportFrom alias Call
@@ -47,8 +44,8 @@ class _Reader:
         self._bound: set[str] = set()
         self._texts: dict[str, set[str | None]] = {}
         self._bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-        self._called = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
         self._literal: set[int] = set()
+        self._origins: dict[str, set[str]] = {"type": {"builtins.type"}}
         for node in nodes:
             self._bind(node)
 
@@ -69,6 +66,15 @@ class _Reader:
                 yield from _constant(node.value)
             elif isinstance(node, ast.While | ast.BinOp):
                 yield from _endless(node)
+        yield from judge_guards(self._nodes, self._origin)
+
+    def _origin(self, node: ast.AST) -> frozenset[str]:
+        """Return the listed names that an expression may stand for, for example `enum.Enum`."""
+        if isinstance(node, ast.Name):
+            return frozenset(self._origins.get(node.id, ()))
+        if isinstance(node, ast.Attribute):
+            return frozenset(f"{module}.{node.attr}" for module in self._modules_of(node.value))
+        return frozenset()
 
     def _bind(self, node: ast.AST) -> None:
         """Note what a node binds. Parents are read before their children."""
@@ -100,8 +106,11 @@ class _Reader:
                 self._modules.setdefault(name, set()).add(whole)
             elif name == "*":
                 self._bound |= _modules().get(node.module or "", frozenset())
+                for each in _modules().get(node.module or "", ()):
+                    self._origins.setdefault(each, set()).add(f"{node.module}.{each}")
             else:
                 self._take(name)
+                self._origins.setdefault(name, set()).add(whole)
 
     def _take(self, name: str) -> None:
         self._bound.add(name)
@@ -128,10 +137,6 @@ class _Reader:
         elif name in self._modules:
             if not isinstance(node.ctx, ast.Load) or id(node) not in self._bases:
                 yield _no("python.module", f"the module {name[:40]} is passed on or changed, instead of being asked for a name")
-        elif name == "type" and isinstance(node.ctx, ast.Load):
-            call = self._called.get(id(node))
-            if call is None or len(call.args) != 1 or call.keywords or isinstance(call.args[0], ast.Starred):
-                yield _no("python.type", "type makes a class out of texts")
         elif (
             isinstance(node.ctx, ast.Load)
             and name not in self._bound
@@ -155,7 +160,7 @@ class _Reader:
             )
             if name not in _words("attributes") and not (on_super and name in _words("methods")):
                 yield _no("python.hidden_name", f"the attribute {name[:40]} reaches into the machinery of Python")
-        elif _FRAME_ATTRIBUTES.fullmatch(name):
+        elif FRAMES.fullmatch(name):
             yield _no("python.attribute", f"the attribute {name[:40]} reaches frames, code or attributes by name")
         elif name == "format":
             yield from self._format(node.value)
@@ -248,7 +253,7 @@ def _fields_are_plain(text: str) -> bool:
     except ValueError:
         return False
     names = [name for _, field, _, _ in (*parts, *inner) for name in re.split(r"[.\[\]]", field or "")[1:]]
-    return not any(name.startswith("_") or _FRAME_ATTRIBUTES.fullmatch(name) for name in names)
+    return not any(name.startswith("_") or FRAMES.fullmatch(name) for name in names)
 
 
 @cache

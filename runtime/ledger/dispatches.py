@@ -14,6 +14,7 @@ from ...schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass,
 from ...schemas.errors import StoreCorrupt
 from ...schemas.noun import stamp
 from . import log
+from .rows import decoding
 
 _COLUMNS = "run_id, digest, step, direction, attempt, state, effect_class, key, before, started_at, finished_at, receipt"
 _STATE = {"done": DispatchState.DONE, "failed": DispatchState.FAILED, "not_started": DispatchState.NOT_STARTED, "unknown": DispatchState.IN_DOUBT}
@@ -93,6 +94,7 @@ def of_run(c: sqlite3.Connection, run_id: str) -> list[Dispatch]:
     return [_row(row) for row in rows.fetchall()]
 
 
+@decoding
 def _row(row: tuple[Any, ...]) -> Dispatch:
     return Dispatch(
         run_id=row[0], digest=row[1], step=row[2], direction=row[3], attempt=row[4], state=row[5], effect_class=row[6], key=row[7],

@@ -19,6 +19,7 @@ from typing import Any
 from ...schemas.canonical import LARGEST, parse
 from ...schemas.event import Event
 from ...schemas.noun import stamp
+from .rows import decoding
 
 GENESIS = bytes(32)
 _PREFIX = b"assent/chain/v1\x00"
@@ -29,6 +30,7 @@ def link(previous: bytes, entry: bytes) -> bytes:
     return hashlib.sha256(_PREFIX + previous + hashlib.sha256(b"\x00" + entry).digest()).digest()
 
 
+@decoding
 def head(connection: sqlite3.Connection) -> tuple[int, bytes, datetime | None]:
     """Return number, chain value and time of the newest entry; (0, zeros, None) for an empty log."""
     row = connection.execute("SELECT seq, chain, bytes FROM event ORDER BY seq DESC LIMIT 1").fetchone()
@@ -59,6 +61,7 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
     return seq + 1
 
 
+@decoding
 def read(raw: bytes) -> Event:
     """Decode one entry."""
     entry = parse(raw)

@@ -29,10 +29,13 @@ _TABLES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("key",),
         ("run_id", "digest", "step", "direction", "attempt", "state", "effect_class", "before", "started_at", "finished_at", "receipt"),
     ),
+    "standing_grant": (("id",), ("body", "used", "revoked_by")),
     "artifact": (("run_id", "name"), ("digest", "size_bytes", "media_type", "created_at")),
 }
-_DIGESTS = {"run": ("ask", "results", "title"), "plan": ("bytes",), "decision": ("actor", "reason"), "dispatch": ("before", "receipt")}
+_DIGESTS = {"standing_grant": ("body",), "run": ("ask", "results", "title"), "plan": ("bytes",), "decision": ("actor", "reason"), "dispatch": ("before", "receipt")}
 """Columns of which the log holds the digest, not the value."""
+_ERASED = frozenset({"ask", "title", "results", "asked"})
+"""Columns of a run and its requests that retention empties."""
 
 
 class Recount:
@@ -75,13 +78,19 @@ class Recount:
         if said is None:
             yield f"{where}: the log does not know it"
         elif held is None:
-            run = name if table == "run" else name[0] if isinstance(name, tuple) else said.get("run_id")
-            if run not in self.erased:
+            if self._run_of(table, name, said) not in self.erased:
                 yield f"{where}: the log knows it, the table does not"
         else:
+            gone = _ERASED if self._run_of(table, name, said) in self.erased else ()
             for column, value in said.items():
+                if column in gone:
+                    continue
                 if held[column] != value or type(held[column]) is not type(value):
                     yield f"{where}: {column} is not what the log says (the table: {_brief(held[column])}, the log: {_brief(value)})"
+
+    @staticmethod
+    def _run_of(table: str, name: Any, said: Row) -> Any:
+        return name if table == "run" else name[0] if isinstance(name, tuple) else said.get("run_id")
 
     # --- one kind of entry each -----------------------------------------------------------------------------------------------------
 
@@ -110,7 +119,7 @@ class Recount:
         self._run(entry, digest=about, version=data["version"], title=data["title"])
 
     def _asked(self, seq: int, entry: Row, data: Row) -> None:
-        self.said["request"][data["request"]] = {"status": "open", "settled_at": None, "asked": data["asked"]}
+        self.said["request"][data["request"]] = {"status": "open", "settled_at": None, "asked": data["asked"], "run_id": entry["run"]}
 
     def _settled(self, seq: int, entry: Row, data: Row) -> None:
         self.said["request"][data["request"]] |= {"status": data["status"], "settled_at": entry["at"]}
@@ -141,6 +150,15 @@ class Recount:
     def _reported(self, seq: int, entry: Row, data: Row) -> None:
         self._run(entry, results=data["results"], back_to=None)
 
+    def _granted(self, seq: int, entry: Row, data: Row) -> None:
+        self.said["standing_grant"][data["grant"]] = {"body": data["body"], "used": 0, "revoked_by": ""}
+
+    def _used(self, seq: int, entry: Row, data: Row) -> None:
+        self.said["standing_grant"][data["grant"]]["used"] = data["used"]
+
+    def _revoked(self, seq: int, entry: Row, data: Row) -> None:
+        self.said["standing_grant"][data["grant"]]["revoked_by"] = entry["actor"]
+
     def _erased(self, seq: int, entry: Row, data: Row) -> None:
         self.erased.add(entry["run"])
 
@@ -160,6 +178,9 @@ _FOLLOW: Mapping[str, Callable[[Recount, int, Row, Row], None]] = {
     "decision.recorded": Recount._decided,
     "step.dispatched": Recount._dispatched,
     "artifact.kept": Recount._kept,
+    "grant.given": Recount._granted,
+    "grant.used": Recount._used,
+    "grant.revoked": Recount._revoked,
 }
 
 

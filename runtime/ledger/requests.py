@@ -13,18 +13,25 @@ from ...schemas.canonical import canonical, digest
 from ...schemas.errors import NotFound
 from ...schemas.noun import stamp
 from . import log
+from .rows import decoding
 
-_COLUMNS = "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, opened_at, decide_by, status, settled_at"
-ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "options", "need", "requester", "opened_at", "decide_by")
+_COLUMNS = (
+    "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, urgency, required_by, tags, opened_at, decide_by, status, "
+    "settled_at, claimed_by, claimed_until"
+)
+_BY_URGENCY = "CASE urgency WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END"
+_MARKS = ",".join("?" * 20)
+INDEX = f"CREATE INDEX request_by_urgency ON request ({_BY_URGENCY}, opened_at, id) WHERE status = 'open';\n"
+ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "options", "need", "requester", "urgency", "required_by", "tags", "opened_at", "decide_by")
 """The columns of a question that never change."""
 
 
 def open_once(c: sqlite3.Connection, request: Request, at: datetime) -> None:
     """Record a question; one that is already there stays as it is."""
     j = request.model_dump(mode="json")
-    row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"])}
+    row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"]), "tags": _text(j["tags"])}
     found = c.execute(
-        f"INSERT INTO request ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",  # noqa: S608 - constant columns
+        f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO NOTHING",  # noqa: S608 - constant columns
         [row[name] for name in _COLUMNS.split(", ")],
     )
     if found.rowcount:
@@ -56,10 +63,25 @@ def of_run(c: sqlite3.Connection, run_id: str) -> list[Request]:
     return [_row(row, tuple(given.get(row[0], ()))) for row in rows.fetchall()]
 
 
-def waiting(c: sqlite3.Connection, *, limit: int) -> list[Request]:
-    """Return open requests of all runs, oldest first."""
+def waiting(
+    c: sqlite3.Connection, *, limit: int, offset: int = 0, risk: str = "", tag: str = "", before: datetime | None = None, by_urgency: bool = False
+) -> list[Request]:
+    """Return open requests of all runs, oldest first or most urgent first.
+
+    Args:
+        risk: only of this level.
+        tag: only with this tag.
+        before: only those opened before this time.
+    """
+    where, values = "", list[Any]()
+    for condition, value in (("risk = ?", risk), ("tags LIKE ? ESCAPE '!'", _like(tag)), ("opened_at < ?", before and stamp(before))):
+        if value:
+            where += f" AND {condition}"
+            values.append(value)
+    order = f"{_BY_URGENCY}, opened_at, id" if by_urgency else "opened_at, id"
     rows = c.execute(
-        f"SELECT {_COLUMNS} FROM request WHERE status = 'open' ORDER BY opened_at, id LIMIT ?", (limit,)  # noqa: S608 - constant columns
+        f"SELECT {_COLUMNS} FROM request WHERE status = 'open'{where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608 - constant parts
+        (*values, limit, offset),
     ).fetchall()
     given: dict[str, list[Decision]] = {}
     if rows:
@@ -68,6 +90,12 @@ def waiting(c: sqlite3.Connection, *, limit: int) -> list[Request]:
         for decision in map(_decision, found.fetchall()):
             given.setdefault(decision.request_id, []).append(decision)
     return [_row(row, tuple(given.get(row[0], ()))) for row in rows]
+
+
+def settled(c: sqlite3.Connection) -> list[Request]:
+    """Return settled requests of all runs, newest first."""
+    rows = c.execute(f"SELECT {_COLUMNS} FROM request WHERE status <> 'open' ORDER BY settled_at DESC").fetchall()  # noqa: S608 - constant columns
+    return [_row(row, decisions(c, "request_id", row[0])) for row in rows]
 
 
 def due(c: sqlite3.Connection, now: datetime) -> list[str]:
@@ -148,16 +176,23 @@ def decisions(c: sqlite3.Connection, column: str, value: str) -> tuple[Decision,
     return tuple(d if last[d.request_id, d.actor.id] == n else d.model_copy(update={"counted": False}) for n, d in enumerate(found))
 
 
+@decoding
 def _decision(row: tuple[Any, ...]) -> Decision:
     return Decision(request_id=row[0], actor=Actor.model_validate_json(row[1]), verdict=row[2], digest=row[3], reason=row[4], at=row[5])
 
 
+@decoding
 def _row(row: tuple[Any, ...], given: tuple[Decision, ...]) -> Request:
     return Request(
         id=row[0], run_id=row[1], kind=row[2], digest=row[3], version=row[4], risk=row[5], title=row[6], subject=json.loads(row[7]),
-        options=json.loads(row[8]), need=json.loads(row[9]), requester=row[10], opened_at=row[11], decide_by=row[12], status=row[13],
-        settled_at=row[14], decisions=given,
+        options=json.loads(row[8]), need=json.loads(row[9]), requester=row[10], urgency=row[11], required_by=row[12],
+        tags=json.loads(row[13]), opened_at=row[14], decide_by=row[15], status=row[16], settled_at=row[17], claimed_by=row[18], claimed_until=row[19],
+        decisions=given,
     )
+
+
+def _like(tag: str) -> str:
+    return "" if not tag else "%" + _text(tag).replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
 def _text(value: Any) -> str:

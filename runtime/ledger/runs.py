@@ -10,6 +10,7 @@ from ...schemas.errors import IllegalTransition, NotFound
 from ...schemas.noun import stamp
 from ...schemas.run import TRANSITIONS, RunRow, RunStatus
 from . import log
+from .rows import decoding
 
 _COLUMNS = "id, status, graph, tier, title, requester, digest, version, stop_requested, created_at, updated_at"
 
@@ -103,6 +104,7 @@ def results(c: sqlite3.Connection, run_id: str) -> bytes | None:
     return None if row is None or row[0] is None else bytes(row[0])
 
 
+@decoding
 def _row(row: tuple[Any, ...]) -> RunRow:
     return RunRow(
         id=row[0], status=row[1], graph=row[2], tier=row[3], title=row[4], requester=row[5], digest=row[6], version=row[7],

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
-from . import log
+from . import grants, log, requests, waiting
 
 VERSION = 1
 
@@ -23,7 +23,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE run (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, graph TEXT NOT NULL, tier INTEGER, title TEXT NOT NULL, requester TEXT NOT NULL,
     digest TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0, stop_requested INTEGER NOT NULL DEFAULT 0,
-    back_to INTEGER, ask BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, results BLOB
+    back_to INTEGER, ask BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, results BLOB, erased INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX run_by_time ON run (created_at DESC);
 CREATE INDEX run_by_status ON run (status, created_at DESC);
@@ -37,7 +37,8 @@ CREATE TRIGGER plan_is_frozen BEFORE UPDATE ON plan BEGIN SELECT RAISE(ABORT, 'a
 CREATE TABLE request (
     id TEXT PRIMARY KEY, run_id TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, version INTEGER NOT NULL, risk TEXT NOT NULL,
     title TEXT NOT NULL, subject TEXT NOT NULL, options TEXT NOT NULL, need TEXT NOT NULL, requester TEXT NOT NULL,
-    opened_at TEXT NOT NULL, decide_by TEXT, status TEXT NOT NULL, settled_at TEXT
+    urgency TEXT NOT NULL, required_by TEXT, tags TEXT NOT NULL, opened_at TEXT NOT NULL, decide_by TEXT, status TEXT NOT NULL, settled_at TEXT,
+    claimed_by TEXT NOT NULL DEFAULT '', claimed_until TEXT
 ) WITHOUT ROWID;
 CREATE INDEX request_open ON request (opened_at, id) WHERE status = 'open';
 CREATE INDEX request_due ON request (decide_by) WHERE status = 'open' AND decide_by IS NOT NULL;
@@ -78,7 +79,7 @@ CREATE TRIGGER event_stays BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the
 CREATE TRIGGER event_is_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 """
 
-MIGRATIONS: dict[int, str] = {0: _TABLES}
+MIGRATIONS: dict[int, str] = {0: _TABLES + requests.INDEX + grants.TABLES + waiting.TABLES}
 """From version n to n + 1."""
 
 

@@ -31,7 +31,8 @@ def verify(c: sqlite3.Connection, *, anchor: Anchor | None = None) -> Verificati
     # What somebody changed need not be text; it is to be reported, not to end the report.
     c.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     try:
-        problems: list[str] = []
+        damage = [str(row[0]) for row in c.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+        problems = [f"the file is damaged: {' '.join(what.split())}" for what in damage]
         entries, head = _chain(c, problems, anchor)
         return Verification(ok=not problems, entries=entries, head=head.hex(), problems=tuple(problems[:_MOST]))
     finally:

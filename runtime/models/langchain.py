@@ -64,7 +64,7 @@ class LangChainModel:
             raise self._failed("timeout", f"no answer within {self.timeout_s:g} s", "choose a faster model, or give it more time") from None
         except AssentError:
             raise
-        except Exception as error:  # noqa: BLE001 - every vendor has errors of its own; here they become ours, and none passes for an answer
+        except Exception as error:  # every vendor has errors of its own; here they become ours, and none passes for an answer
             status = getattr(error, "status_code", None)
             kind = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 429: "rate_limited"}.get(status or 0, "unreachable")
             said = f"{type(error).__name__}: {redact(str(error))[:300]}"

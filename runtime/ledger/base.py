@@ -1,0 +1,119 @@
+"""What every part of the ledger stands on: the store, the rules in force, the plans and risks that this process knows, and who listens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ...policies.plan_risk import PlanRisk
+from ...policies.policy import Policy
+from ...policies.routing import notices_for
+from ...schemas.approval import Request
+from ...schemas.errors import IllegalTransition
+from ...schemas.event import Event
+from ...schemas.notice import Route
+from ...schemas.plan import Plan
+from ...schemas.risk import Level
+from ...schemas.run import RunRow
+from . import log, outbox, plans
+from .store import Store
+
+
+class Base:
+    """One open ledger."""
+
+    def __init__(
+        self, path: Path, *, policy: Policy, assess: Callable[[Plan], PlanRisk], clock: Callable[[], datetime], routes: Sequence[Route] = ()
+    ) -> None:
+        """Open the ledger.
+
+        Args:
+            assess: the risk of a plan under the rules of now; pure for one plan and policy, so its answers are kept by digest.
+            clock: returns the wall time, aware.
+            routes: which notices go to which channels.
+
+        Raises:
+            StoreError: see `Store`.
+        """
+        self.store = Store(path, clock=clock)
+        self.policy = policy
+        self.clock = clock
+        self.routes = tuple(routes)
+        self._assess = assess
+        self._risks: dict[str, PlanRisk] = {}
+        self._plans: dict[str, Plan] = {}
+        self.listeners: list[Callable[[Event], None]] = []
+        self._told = 0
+        with self.store.read() as c:
+            self.deployment = str(c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()[0])
+
+    def risk(self, plan: Plan) -> PlanRisk:
+        """Return the risk of a plan under the rules of now."""
+        found = self._risks.get(plan.digest)
+        if found is None:
+            found = self._risks[plan.digest] = self._assess(plan)
+        return found
+
+    def _plan_in_force(self, c: Any, run: RunRow) -> Plan | None:
+        if not run.version:
+            return None
+        found = self._plans.get(run.digest)
+        if found is None:
+            found = plans.get(c, run.id, run.version)
+            if found is not None:
+                # Keyed by the digest computed from the bytes, so a row changed behind our back cannot change what this process runs.
+                self._plans[found.digest] = found
+        return found
+
+    def events(self, run_id: str = "", *, after: int = 0, limit: int = -1) -> list[Event]:
+        """Return log entries in order."""
+        with self.store.read() as c:
+            return log.events(c, run_id, after=after, limit=limit)
+
+    @contextlib.contextmanager
+    def _write(self, *, deferred: bool = False) -> Iterator[Any]:
+        with self.store.write(deferred=deferred) as c:
+            yield c
+        if self.listeners and not self.store.connection.in_transaction:
+            self._tell()
+
+    def _tell(self) -> None:
+        fresh = self.events(after=self._told) if self._told else []
+        with self.store.read() as c:
+            self._told = log.head(c)[0]
+        for event in fresh:
+            for listener in list(self.listeners):
+                listener(event)
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` for every entry that this process commits from now on; returns what ends it."""
+        if not self._told:
+            with self.store.read() as c:
+                self._told = max(1, log.head(c)[0])
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def _require(self, c: Any, run: RunRow) -> Plan:
+        plan = self._plan_in_force(c, run)
+        if plan is None:
+            raise IllegalTransition(f"run {run.id} has no plan yet", hint="resume it; planning comes first")
+        return plan
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """Let deferred writes wait for the next full write or the end of the block."""
+        return self.store.together()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def _time(self, c: Any, now: datetime | None) -> datetime:
+        return log.now(c, self.clock if now is None else lambda: now)
+
+    def _tell_people(self, c: Any, event: str, subject: Request | RunRow, at: datetime, *, risk: Level | None = None, people: Iterable[str] = ()) -> None:
+        """Put what people are to be told into the outbox, in the transaction that makes it true."""
+        if self.routes:
+            outbox.enqueue(c, notices_for(event, subject, self.routes, risk=risk, people=people), at)

@@ -1,0 +1,292 @@
+"""Planner: a request in plain language becomes a problem and a plan, through a model.
+
+Rules:
+- What the model sees is the request, the tools, file names and the beginning of the README; redacted, and fenced as data. It sees no secret
+  and no other content.
+- What the model returns permits nothing. It is checked as if a stranger had written it: every tool, every argument, how each step is taken
+  back. Its view of the risk can only raise what is assessed.
+- A criterion that the request did not state says so in its own text, ` (proposed)`, where whoever approves the plan reads it.
+- What is wrong with a proposal is told to the model once. Then it is an error with every complaint.
+- An answer is kept before it is read, so a crash does not pay for it twice; see `models/exchange.py`.
+
+Source: features B1, A12; issue 5. Deliberately absent: starting the run, and assessing it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..policies.estimate import buffered, buffered_s
+from ..policies.lint import lint
+from ..policies.outside import steering
+from ..policies.prices import cost_usd
+from ..policies.redact import redact
+from ..policies.undoable import undo_of
+from ..prompts.load import fill, load
+from ..schemas.canonical import canonical, digest
+from ..schemas.document import Hint
+from ..schemas.errors import InvalidPlan, ModelFailed
+from ..schemas.plan import Call, Estimate, Judgement, Measure, Plan, Step
+from ..schemas.problem import Context, Problem
+from ..schemas.prompt import Prompt, Usage
+from ..schemas.proposal import Proposal, ProposedStep
+from ..schemas.results import Artifact
+from ..tools.toolbox import Toolbox
+from .facts import WorkspaceFacts
+from .intake import check
+from .keep import Keep
+from .models.exchange import Exchange, Journal, keep_exchange
+from .models.port import Model
+from .models.talk import Unfit, talk
+
+LONGEST = 20_000
+PROPOSED = " (proposed)"
+_WORDS = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with the record of how it came about.
+
+    Args:
+        plan: frozen; its author is the model.
+        hints: what would make the request better, and which criteria are only proposed.
+        artifacts: the exchanges, kept with the run.
+        exchanges: the same, as values; `note()` is what the log holds of each.
+        usage: tokens of all answers.
+        cost_usd: decimal text; `None` when a model without a price answered.
+        proposed_criteria: those that the request did not state, as they stand in the plan.
+        warnings: text in the request or the workspace that tries to steer its reader.
+    """
+
+    plan: Plan
+    hints: tuple[Hint, ...]
+    artifacts: tuple[Artifact, ...]
+    exchanges: tuple[Exchange, ...]
+    usage: Usage
+    cost_usd: str | None
+    proposed_criteria: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Planner:
+    """Asks a model for plans."""
+
+    def __init__(
+        self,
+        model: Model,
+        tools: Toolbox,
+        *,
+        keep: Keep,
+        facts: Callable[[], WorkspaceFacts],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        prices: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make one.
+
+        Args:
+            model: that is asked.
+            tools: that steps may name.
+            keep: the artifact folder.
+            facts: looks at the workspace.
+            clock: returns the wall time, aware.
+            prices: of the user; see `policies/prices.py`.
+        """
+        self.model = model
+        self.tools = tools
+        self.keep = keep
+        self.facts = facts
+        self.clock = clock
+        self.prices = prices
+
+    def plan(self, words: str, run_id: str) -> Planned:
+        """Plan what a person asks for.
+
+        Args:
+            words: the request, at most `LONGEST` characters.
+            run_id: the run that the record is kept with; the same run is not asked the same question twice.
+
+        Raises:
+            ModelFailed: no answer, or none that makes a plan; `complaints` and `exchanges` say more.
+            InvalidConfiguration: the model needs something that is not there, such as a key.
+
+        Side effects: one or two questions to the model; files in the run's artifact folder.
+        """
+        if len(words) > LONGEST:
+            raise InvalidPlan(f"the request has {len(words)} characters", hint=f"say it in at most {LONGEST}, or write the plan: `assent new plan.yaml`")
+        facts = self.facts()
+        exchanges: list[Exchange] = []
+        kept: list[Artifact] = []
+
+        def record(exchange: Exchange) -> None:
+            exchanges.append(exchange)
+            kept.append(keep_exchange(exchange, self.keep, run_id, self.clock()))
+
+        try:
+            said = talk(
+                self.model, self._prompt(words, facts), Proposal, lambda proposal: self._plan(proposal, words), name="plan",
+                journal=Journal(self.keep, run_id), record=record, price=self._price, key=digest(canonical(["plan", words])),
+            )
+        except ModelFailed as error:
+            error.fields["exchanges"] = [artifact.as_json() for artifact in kept]
+            raise
+        proposal, plan = said.result
+        plan = Plan.model_validate({**plan.as_json(), "author": f"model:{said.model}"})
+        proposed = tuple(criterion for criterion in plan.problem.success_criteria if criterion.endswith(PROPOSED))
+        costs = [exchange.cost_usd for exchange in exchanges]
+        return Planned(
+            plan=plan,
+            hints=(*_hints(proposed, plan), *lint(plan.problem, plan)),
+            artifacts=tuple(kept),
+            exchanges=tuple(exchanges),
+            usage=said.usage,
+            cost_usd=None if None in costs else f"{sum(Decimal(cost) for cost in costs if cost):f}",
+            proposed_criteria=proposed,
+            warnings=tuple(_warnings(words, facts, proposal)),
+        )
+
+    def settled(self, run_id: str) -> None:
+        """Forget the raw answers of a run whose plan is frozen; the exchanges stay with it."""
+        Journal(self.keep, run_id).forget()
+
+    def _prompt(self, words: str, facts: WorkspaceFacts) -> Prompt:
+        given = {"request": redact(words), "files": redact(facts.listing), "readme": facts.readme or "(none)", "tools": described(self.tools)}
+        return fill(load("plan"), given)
+
+    def _price(self, model: str, usage: Usage) -> str | None:
+        return cost_usd(model, usage, self.prices)
+
+    def _plan(self, proposal: Proposal, words: str) -> tuple[Proposal, Plan]:
+        """Make the plan of a proposal. Raises: Unfit."""
+        if not proposal.steps:
+            raise Unfit((f"there are no steps; the tools cannot do it: {proposal.cannot}" if proposal.cannot else "there are no steps",))
+        complaints = tuple(self._complaints(proposal))
+        if complaints:
+            raise Unfit(complaints)
+        try:
+            plan = _frozen(proposal, words)
+            canonical(plan.as_json())
+            check(plan, self.tools)
+        except InvalidPlan as error:
+            raise Unfit((error.message,)) from error
+        except (ValidationError, ValueError) as error:
+            raise Unfit((" ".join(str(error).split())[:500],)) from error
+        return proposal, plan
+
+    def _complaints(self, proposal: Proposal) -> Iterator[str]:
+        """Say everything that is wrong with the calls at once; `check` has the last word."""
+        for number, step in enumerate(proposal.steps, 1):
+            try:
+                args = self.tools.parse(step.tool, step.args)
+            except InvalidPlan as error:
+                yield f"step {number}: {error.message}; {error.hint}"
+                continue
+            if not (self.tools[step.tool].can_undo(args) or step.undo or step.rollback_plan.strip() or step.reversible is False):
+                yield f"step {number}: nothing says how it is taken back; give `undo`, or `rollback_plan` in words, or `reversible: false`"
+        calls = [(f"undo of step {n}", step.undo) for n, step in enumerate(proposal.steps, 1) if step.undo]
+        calls += [(f"measure of {one.text!r}", one.measure) for one in proposal.problem.success_criteria if one.measure]
+        for where, call in calls:
+            try:
+                self.tools.parse(call.tool, call.args)
+            except InvalidPlan as error:
+                yield f"{where}: {error.message}; {error.hint}"
+
+
+def described(tools: Toolbox) -> str:
+    """Return the tools as a model reads them: name, what it does, and the schema of its arguments."""
+    lines = []
+    for name, tool in tools.items():
+        schema = tool.Arguments.model_json_schema()
+        schema.pop("title", None)
+        about = next(iter((type(tool).__doc__ or "").strip().splitlines()), "")
+        lines.append(f"- {name}: {about}\n  {json.dumps(schema, ensure_ascii=False, separators=(',', ':'))}")
+    return "\n".join(lines)
+
+
+def _frozen(proposal: Proposal, words: str) -> Plan:
+    said = proposal.problem
+    criteria = {one.text + ("" if not one.proposed and _is_stated(one.text, words) else PROPOSED): one for one in said.success_criteria}
+    problem = Problem(
+        title=said.title,
+        description=said.description,
+        context=Context(environment=said.environment, affected_systems=said.affected_systems, priority=said.priority),
+        success_criteria=tuple(criteria),
+        constraints=said.constraints,
+        out_of_scope=said.out_of_scope,
+    )
+    measures = tuple(
+        Measure(criterion=text, tool=one.measure.tool, args=one.measure.args, read=one.measure.read, unit=one.measure.unit, target=one.measure.target)
+        for text, one in criteria.items()
+        if one.measure is not None
+    )
+    estimate, judgement = proposal.estimate, proposal.judgement
+    times, costs = [step.estimated_time_s for step in proposal.steps], [step.cost_usd for step in proposal.steps]
+    time_s = estimate.time_s if estimate.time_s is not None else sum(time for time in times if time is not None) if None not in times else None
+    cost = estimate.cost_usd if estimate.cost_usd is not None else f"{sum(Decimal(c) for c in costs if c):f}" if None not in costs else None
+    return Plan(
+        intent=proposal.intent,
+        problem=problem,
+        steps=tuple(_step(number, step) for number, step in enumerate(proposal.steps, 1)),
+        measures=measures,
+        judgement=Judgement(likelihood=judgement.likelihood, impact=judgement.impact, mitigation=judgement.mitigation),
+        estimate=Estimate(
+            cost_usd=None if cost is None else buffered(cost),
+            time_s=None if time_s is None else buffered_s(time_s),
+            human_oversight=estimate.human_oversight,
+        ),
+        author="model",
+        alternatives=tuple(f"{one.text} — {one.why_not}" if one.why_not else one.text for one in proposal.alternatives),
+    )
+
+
+def _is_stated(criterion: str, words: str) -> bool:
+    """Tell whether the request can have said this: every number in it, and half of its longer words."""
+    said = set(_WORDS.findall(words.lower()))
+    wanted = set(_WORDS.findall(criterion.lower()))
+    numbers = {word for word in wanted if word[0].isdigit()}
+    longer = {word for word in wanted - numbers if len(word) > 3}
+    return numbers <= said and 2 * len(longer & said) >= len(longer)
+
+
+def _step(number: int, step: ProposedStep) -> Step:
+    undo = Call(tool=step.undo.tool, args=step.undo.args) if step.undo else undo_of(step.rollback_plan, step.tool, step.args, shutil.which)
+    return Step(
+        step=number,
+        description=step.description,
+        tool=step.tool,
+        args=step.args,
+        risk=step.risk,
+        reversible=step.reversible,
+        undo=undo,
+        rollback_plan=step.rollback_plan,
+        estimated_time_s=step.estimated_time_s,
+        cost_usd=step.cost_usd,
+    )
+
+
+def _hints(proposed: tuple[str, ...], plan: Plan) -> Iterator[Hint]:
+    for criterion in proposed:
+        place = plan.problem.success_criteria.index(criterion) + 1
+        yield Hint(
+            field=f"problem.success_criteria[{place}]",
+            missing="the request does not say it; the model proposes it",
+            write_instead=f'"{criterion.removesuffix(PROPOSED)}" in the request, or another one',
+        )
+
+
+def _warnings(words: str, facts: WorkspaceFacts, proposal: Proposal) -> Iterator[str]:
+    for where, text in (("the request", words), ("the names of files", "\n".join(facts.files)), ("the README", facts.readme)):
+        for one in steering(text):
+            yield f"{where} {one}"
+    said = "\n".join([proposal.intent, *(step.description for step in proposal.steps)])
+    for one in steering(said):
+        yield f"the proposal {one}"
