@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from langgraph.runtime import Runtime
+from langgraph.types import interrupt
 
 from ..policies.authority import CURABLE
 from ..schemas.approval import Question
@@ -32,6 +33,15 @@ def execute(state: State, runtime: Runtime[Context], *, ports: Ports) -> dict[st
     Raises:
         RunBusy: another process owns the run.
     """
+    while True:
+        update = _pass(state, runtime, ports)
+        if update["route"] != "window":
+            return update
+        # Not a question: nobody has to answer. Whoever resumes, a sweep for example, makes this station look at the time again.
+        interrupt({"kind": "assent.window/v1", "run_id": state["run_id"], "opens_at": update["opens_at"]})
+
+
+def _pass(state: State, runtime: Runtime[Context], ports: Ports) -> dict[str, Any]:
     run_id = state["run_id"]
     with ports.own(run_id):
         run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
@@ -100,6 +110,10 @@ def _refused(ruling: Ruling, item: Item, known: Mapping[tuple[Direction, int], D
         return {"route": "stopped", "summary": "; ".join(ruling.reasons)}
     if rules & CURABLE and not ports.ledger.run(run_id).status.is_over:
         return _question(Question.PLAN, {"key": "plan", "why": "; ".join(ruling.reasons), "step": item.number}, ports, run_id, again=True)
+    if "window.closed" in rules:
+        opens = ports.ledger.opens_at(run_id)
+        if opens is not None:
+            return {"route": "window", "opens_at": stamp(opens)}
     return {"route": "stopped", "summary": "; ".join(ruling.reasons)}
 
 

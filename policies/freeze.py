@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -81,6 +82,8 @@ class _Freezing:
                 ),
                 estimate=estimate,
                 execution_window=window,
+                urgency=self._urgency(),
+                required_by=self._required_by(),
                 author=author,
                 alternatives=action.alternatives,
             )
@@ -149,6 +152,27 @@ class _Freezing:
                 asked.add(role)
                 approvals.append(RequiredApproval(approver=role, reason="approval chain"))
         return tuple(approvals)
+
+    def _urgency(self) -> Any:
+        request = self.document.approval_request
+        written = (request.urgency or "").strip().lower() if request else ""
+        if written and written not in ("low", "normal", "medium", "high", "critical"):
+            self.notes.complain("approval_request.urgency", "low, normal, high or critical", written)
+        return "normal" if written == "medium" else written if written in ("low", "normal", "high", "critical") else ""
+
+    def _required_by(self) -> datetime | None:
+        request = self.document.approval_request
+        written = filled(request.required_by) if request else ""
+        if not written:
+            return None
+        try:
+            found = datetime.fromisoformat(written)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            self.notes.complain("approval_request.required_by", "a time with its zone, such as 2026-01-31T12:00:00Z", written)
+            return None
+        return found
 
     def _window(self, action: WrittenAction) -> Window | None:
         request = self.document.approval_request

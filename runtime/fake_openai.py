@@ -16,46 +16,14 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from .fake_envelopes import Turn, chat, error_body, event, responses
 from .scripted import as_text
 from .tokens import estimate
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One answer of the server.
-
-    Args:
-        content: the reply's text; `None` sends none.
-        calls: tool calls, as (name, arguments).
-        finish_reason: of the reply.
-        refusal: instead of content.
-        status: of HTTP; from 400 on the answer is an error with `error` as its code.
-        headers: besides the usual.
-        pause_s: before it answers.
-        drip_s: between bytes.
-        cut: send only so many bytes of the body, then close.
-        body: these bytes instead of an envelope.
-        usage: say how many tokens it took.
-    """
-
-    content: str | None = ""
-    calls: tuple[tuple[str, Mapping[str, Any] | str], ...] = ()
-    finish_reason: str = "stop"
-    refusal: str | None = None
-    status: int = 200
-    error: str = ""
-    message: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    pause_s: float = 0.0
-    drip_s: float = 0.0
-    cut: int | None = None
-    body: bytes | None = None
-    usage: bool = True
 
 
 class faults:
@@ -198,7 +166,7 @@ class _Server(ThreadingHTTPServer):
         self.fake = fake
         super().__init__(address, _Handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handleerror_body(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that hang up are what is tested."""
 
 
@@ -214,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.rstrip("/").endswith("/models"):
             self._send(200, {}, json.dumps({"object": "list", "data": [{"id": fake.model, "object": "model", "owned_by": "assent"}]}).encode())
         else:
-            self._send(404, {}, _error("not_found", "no such path"))
+            self._send(404, {}, error_body("not_found", "no such path"))
 
     def do_POST(self) -> None:
         fake = self.server.fake
@@ -222,21 +190,21 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(raw or b"{}")
         way = next((way for way in ("chat/completions", "responses") if self.path.split("?")[0].endswith(way)), "")
         if not way:
-            self._send(404, {}, _error("not_found", "no such path"))
+            self._send(404, {}, error_body("not_found", "no such path"))
             return
         turn = fake.next_turn(Received(self.path, {name.lower(): value for name, value in self.headers.items()}, asked))
         if turn.pause_s and fake.closing.wait(turn.pause_s):
             self.close_connection = True
             return
         if turn.status >= 400:
-            self._send(turn.status, turn.headers, turn.body or _error(turn.error, turn.message))
+            self._send(turn.status, turn.headers, turn.body or error_body(turn.error, turn.message))
             return
         given = sum(estimate(json.dumps(message)) for message in (asked.get("messages") or asked.get("input") or ()))
-        wire = _chat if way == "chat/completions" else _responses
+        wire = chat if way == "chat/completions" else responses
         envelope, events = wire(turn, str(asked.get("model") or fake.model), given)
         if asked.get("stream") and turn.body is None:
             wants_usage = way == "responses" or bool((asked.get("stream_options") or {}).get("include_usage"))
-            text = "".join(_event(way, one) for one in events if wants_usage or one.get("choices") != [])
+            text = "".join(event(way, one) for one in events if wants_usage or one.get("choices") != [])
             text += "data: [DONE]\n\n" if way == "chat/completions" else ""
             self._send(200, {"content-type": "text/event-stream", **turn.headers}, text.encode(), turn)
             return
@@ -257,84 +225,3 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body if turn is None or turn.cut is None else body[: turn.cut])
         if turn is not None and (turn.cut is not None or turn.drip_s):
             self.close_connection = True
-
-
-def _error(code: str, message: str) -> bytes:
-    return json.dumps({"error": {"message": message, "type": code, "param": None, "code": code}}).encode()
-
-
-def _event(way: str, event: Mapping[str, Any]) -> str:
-    named = f"event: {event['type']}\n" if way == "responses" else ""
-    return f"{named}data: {json.dumps(event)}\n\n"
-
-
-def _pieces(text: str) -> Iterator[str]:
-    for place in range(0, len(text), 8):
-        yield text[place : place + 8]
-
-
-def _arguments(given: Mapping[str, Any] | str) -> str:
-    return given if isinstance(given, str) else json.dumps(given)
-
-
-def _chat(turn: Turn, model: str, given: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    calls = [
-        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": _arguments(args)}} for n, (name, args) in enumerate(turn.calls, 1)
-    ]
-    finish = "tool_calls" if calls and turn.finish_reason == "stop" else turn.finish_reason
-    message: dict[str, Any] = {"role": "assistant", "content": None if calls else turn.content, "refusal": turn.refusal}
-    if calls:
-        message["tool_calls"] = calls
-    taken = estimate(turn.content or "") + sum(estimate(_arguments(args)) for _, args in turn.calls)
-    usage = {"prompt_tokens": given, "completion_tokens": taken, "total_tokens": given + taken, "prompt_tokens_details": {"cached_tokens": 0}}
-    head: dict[str, Any] = {"id": "chatcmpl-fake", "created": 1_767_225_600, "model": model}
-    envelope = {**head, "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}]}
-    if turn.usage:
-        envelope["usage"] = usage
-    head["object"] = "chat.completion.chunk"
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in _pieces(turn.content or "") if not calls)]
-    deltas += [{"refusal": turn.refusal}] if turn.refusal else []
-    deltas += [{"tool_calls": [{"index": n, **call}]} for n, call in enumerate(calls)]
-    events = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
-    events.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-    events.append({**head, "choices": [], "usage": usage})
-    return envelope, events
-
-
-def _responses(turn: Turn, model: str, given: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    part: dict[str, Any] = (
-        {"type": "refusal", "refusal": turn.refusal} if turn.refusal else {"type": "output_text", "text": turn.content or "", "annotations": []}
-    )
-    item: dict[str, Any] = {"id": "msg_fake", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-    calls = [
-        {"id": f"fc_{n}", "type": "function_call", "call_id": f"call_{n}", "name": name, "arguments": _arguments(args), "status": "completed"}
-        for n, (name, args) in enumerate(turn.calls, 1)
-    ]
-    taken = estimate(turn.content or "")
-    cut = turn.finish_reason == "length"
-    envelope: dict[str, Any] = {
-        "id": "resp_fake", "object": "response", "created_at": 1_767_225_600, "model": model, "status": "incomplete" if cut else "completed",
-        "incomplete_details": {"reason": "max_output_tokens"} if cut else None, "error": None, "output": calls or [item], "parallel_tool_calls": True,
-        "tool_choice": "auto", "tools": [], "instructions": None, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
-    }  # fmt: skip
-    if turn.usage:
-        envelope["usage"] = {
-            "input_tokens": given, "output_tokens": taken, "total_tokens": given + taken, "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens_details": {"reasoning_tokens": 0},
-        }  # fmt: skip
-    begun = {**envelope, "status": "in_progress", "output": []}
-    events: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
-    for n, one in enumerate(envelope["output"]):
-        empty = {**one, "content": []} if one["type"] == "message" else {**one, "arguments": ""}
-        events.append({"type": "response.output_item.added", "output_index": n, "item": {**empty, "status": "in_progress"}})
-        where = {"output_index": n, "item_id": one["id"]}
-        if one["type"] == "function_call":
-            events.append({"type": "response.function_call_arguments.delta", **where, "delta": one["arguments"]})
-        elif part["type"] == "output_text":
-            where["content_index"] = 0
-            events.append({"type": "response.content_part.added", **where, "part": {**part, "text": ""}})
-            events += [{"type": "response.output_text.delta", **where, "delta": piece, "logprobs": []} for piece in _pieces(part["text"])]
-            events.append({"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []})
-        events.append({"type": "response.output_item.done", "output_index": n, "item": one})
-    events.append({"type": "response.incomplete" if cut else "response.completed", "response": envelope})
-    return envelope, [{**event, "sequence_number": n} for n, event in enumerate(events)]

@@ -48,6 +48,14 @@ class Locks:
         """Return the descriptor of the lock that this flow holds, for a child to inherit."""
         return _HELD.get().get(f"{self._name}/{run_id}")
 
+    def is_free(self, run_id: str) -> bool:
+        """Tell whether nobody owns a run at this moment."""
+        try:
+            with self.own(run_id):
+                return True
+        except RunBusy:
+            return False
+
     def forget(self, run_id: str) -> None:
         """Remove the lock file of a run that is over; the caller owns the run."""
         with contextlib.suppress(FileNotFoundError):

@@ -136,7 +136,8 @@ class Run:
     def _rests(self) -> bool:
         status = self.status
         if not (status.is_over or status.is_waiting):
-            return False
+            # Running, and nobody runs it: it waits for its window, or its process died.
+            return status is RunStatus.RUNNING and not self._runtime.is_driving(self.id) and self._runtime.locks.is_free(self.id)
         # The state is written a moment before the thread that drives the run lets go of it.
         return not self._runtime.is_driving(self.id)
 

@@ -23,6 +23,7 @@ from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
 from . import identity
+from .desk import Desk
 from .edits import edited
 from .home import Home
 from .intake import Reading, read, take_in
@@ -31,17 +32,20 @@ from .ledger.ledger import Ledger
 from .locks import Locks
 from .run import Run
 from .settings import read_settings
+from .upkeep import Upkeep, read_channels
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from ..nodes.ports import Ports
+    from .notify.deliver import Background
 
+_GRAPHS = ("par",)
 _DOORBELL = "look at the ledger"
 _PATIENCE_S = 10.0
 
 
-class Runtime:
+class Runtime(Desk, Upkeep):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(
@@ -66,8 +70,10 @@ class Runtime:
         self.tools = tools if tools is not None else standard()
         self.keep = Keep(self.home.artifacts)
         self.locks = Locks(self.home.locks)
-        self.ledger = Ledger(self.home.ledger, policy=self.policy, assess=self._assess, clock=self.clock)
+        self.channels, routes = read_channels(self.settings, self.policy)
+        self.ledger = Ledger(self.home.ledger, policy=self.policy, assess=self._assess, clock=self.clock, routes=routes)
         self._threads: dict[str, threading.Thread] = {}
+        self._telling: Background | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +85,7 @@ class Runtime:
         """Wait for runs that were started with `wait=False`, then close the databases."""
         for thread in list(self._threads.values()):
             thread.join()
+        self._finish_telling()
         if "checkpoints" in self.__dict__:
             self.checkpoints.conn.close()
         self.ledger.close()
@@ -96,6 +103,8 @@ class Runtime:
         Raises:
             InvalidDocument, InvalidPlan, ModelNeeded, NotFound: nothing was started.
         """
+        if graph not in _GRAPHS:
+            raise NotAllowed(f"there is no graph {graph!r}", hint=f"the graphs are: {', '.join(_GRAPHS)}")
         ask = take_in(request)
         run_id = "run_" + uuid.uuid4().hex[:16]
         reading = self._read(ask)
@@ -121,10 +130,6 @@ class Runtime:
         wanted = None if status is None else RunStatus(status).value
         return [Run(row.id, self) for row in self.ledger.runs(status=wanted, limit=limit)]
 
-    def inbox(self, *, limit: int = 50) -> list[Request]:
-        """Return the requests that wait for a person, oldest first, across all runs."""
-        return self.ledger.inbox(limit=limit)
-
     def decide(
         self, request_id: str, verdict: str, *, reason: str = "", edit: Any = None, actor: Actor | str | Mapping[str, Any] | None = None, resume: bool = True,
     ) -> Run:
@@ -146,6 +151,7 @@ class Runtime:
             answer = Verdict(verdict)
         except ValueError:
             raise NotAllowed(f"{verdict!r} is not an answer", hint=f"answer with one of {', '.join(v.value for v in Verdict)}") from None
+        self.ledger.look_again()
         request = self.ledger.request(request_id)
         changed = self._edit(request, edit, who) if answer is Verdict.EDIT else None
         if request.kind is Question.IN_DOUBT:
@@ -176,6 +182,7 @@ class Runtime:
         row = self.ledger.run(run_id)
         if row.status.is_over and self.ledger.results(run_id) is not None:
             return Run(run_id, self)
+        self.ledger.look_again()
         with self.locks.own(run_id):
             self._drive(run_id)
         return Run(run_id, self)
@@ -210,24 +217,6 @@ class Runtime:
                 self.ledger.keep(run_id, artifact)
             self.ledger.finish(run_id, status, report)
         return Run(run_id, self)
-
-    def sweep(self, now: datetime | None = None) -> dict[str, int]:
-        """Do what is due: settle requests whose time has passed and end their runs. Safe to call from cron, twice at once.
-
-        Args:
-            now: an aware time to sweep for; the clock by default. A time before the newest log entry counts as that entry's.
-
-        Returns:
-            how many of each thing was done.
-        """
-        expired = 0
-        for request_id in self.ledger.due(now):
-            request = self.ledger.expire(request_id, now)
-            if not request.is_open:
-                expired += 1
-                with contextlib.suppress(RunBusy):
-                    self.resume(request.run_id)
-        return {"expired": expired}
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
         """Recompute the whole log and hold every table against it; `.ok` and `.problems` tell.
@@ -287,8 +276,8 @@ class Runtime:
         )
 
     def _compiled(self, name: str) -> CompiledStateGraph[Any, Any, Any, Any]:
-        if name != "par":
-            raise NotAllowed(f"there is no graph {name!r}", hint="the graphs are: par")
+        if name not in _GRAPHS:
+            raise NotAllowed(f"there is no graph {name!r}", hint=f"the graphs are: {', '.join(_GRAPHS)}")
         cached: CompiledStateGraph[Any, Any, Any, Any] | None = self.__dict__.get("_par")
         if cached is None:
             from ..graphs import par
@@ -314,6 +303,9 @@ class Runtime:
                 raise
             self.checkpoints.delete_thread(run_id)
             graph.invoke(begin, config, durability="exit")
+        if self.channels is not None:
+            self.ledger.flush()
+            self._tell()
 
     def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:
         """Tell whether there is a checkpoint of this run, and whether it waits at an interrupt; one that cannot be this run's is removed."""

@@ -28,6 +28,7 @@ from assent.schemas.errors import (
     NotFound,
     StaleDecision,
     StoreCorrupt,
+    StoreError,
     StoreNewer,
     StoreUnavailable,
 )
@@ -619,7 +620,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, clock: FrozenClo
     monkeypatch.setattr(tables, "VERSION", 2)
     monkeypatch.setitem(tables.MIGRATIONS, 1, "CREATE TABLE more (x);\nINSERT INTO nowhere VALUES (1);\n")
     tables.schema.cache_clear()
-    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+    with pytest.raises(StoreError, match="nowhere"):
         Store(tmp_path / "ledger.db", clock=clock)
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as c:
         assert c.execute("PRAGMA user_version").fetchone() == (1,)

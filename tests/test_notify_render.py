@@ -54,7 +54,7 @@ def test_no_text_can_hide_break_a_line_or_pass_for_another_one(title: str, comma
     for line in message.lines:
         assert line.isprintable() or line == "", line
     there = sum(1 for text in (title or "t", intent) if text.strip())
-    assert len(message.lines) == len(quiet.lines) - 2 + there if there else len(quiet.lines) - 4
+    assert len(message.lines) == len(quiet.lines) - (2 - there if there else 4)
     assert [line[:6] for line in message.lines[: words - 2]] == [line[:6] for line in quiet.lines[: words - 2]]
     assert re.fullmatch(r"[\x20-\x7e]+", message.subject) and message.subject == quiet.subject, "no text of a plan is in the subject"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from . import answer, audit, begin, doctor, draw, keep, look, new, steer, weigh
+from . import answer, audit, begin, desk, doctor, draw, keep, look, new, notify, steer, weigh
 from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json, unread
 
 _EPILOG = "Exit codes: 0 succeeded, 1 did not, 2 not understood, 3 a person has to speak. ASSENT_DEBUG=1 shows where an error came from."
@@ -43,14 +43,17 @@ _COMMANDS: dict[str, dict[str, Any]] = {
         "run": begin.run, "runs": look.runs, "show": look.show, "resume": steer.resume, "cancel": steer.cancel, "rollback": steer.rollback,
     },
     "People": {
-        "inbox": look.inbox, "approve": answer.approve, "reject": answer.reject, "edit": answer.edit, "settle": answer.settle, "sweep": steer.sweep,
+        "inbox": look.inbox, "approve": answer.approve, "reject": answer.reject, "edit": answer.edit, "settle": answer.settle,
+        "claim": desk.claim, "grant": desk.grant, "grants": desk.grants, "revoke": desk.revoke, "decisions": desk.decisions, "sweep": steer.sweep,
     },
-    "Record": {"log": audit.log, "verify": audit.verify, "backup": keep.backup},
+    "Record": {"log": audit.log, "verify": audit.verify, "backup": keep.backup, "prune": desk.prune},
     "Help": {"new": new.new, "assess": weigh.assess, "graph": draw.graph, "doctor": doctor.doctor, "version": version},
 }  # fmt: skip
 for _panel, _functions in _COMMANDS.items():
     for _name, _function in _functions.items():
         command(app, _name, panel=_panel)(_function)
+
+app.add_typer(notify.app, rich_help_panel="People")
 
 
 def run() -> None:

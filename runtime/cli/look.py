@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 _LIMIT = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")]
 
 
-def inbox(door: Door, limit: _LIMIT = 50) -> int:
-    """List what waits for a person, oldest first."""
+def inbox(
+    door: Door,
+    limit: _LIMIT = 50,
+    mine: Annotated[bool, typer.Option("--mine", help="Only what you could approve now.")] = False,
+    risk: Annotated[str, typer.Option(help="Only this level.", show_default=False)] = "",
+    tag: Annotated[str, typer.Option(help="Only with this tag: an environment or an affected system.", show_default=False)] = "",
+    older_than: Annotated[str, typer.Option(help="Only what is open for longer, for example `4 hours`.", show_default=False)] = "",
+    order: Annotated[str, typer.Option(help="oldest or urgency.")] = "oldest",
+) -> int:
+    """List what waits for a person."""
     shelf = _shelf(door)
-    found = shelf.inbox(limit=limit) if shelf is not None else []
+    if shelf is not None and (mine or risk or tag or older_than or order != "oldest"):
+        found = door.runtime().inbox(limit=limit, mine=mine, risk=risk, tag=tag, older_than=older_than, order=order)
+    else:
+        found = shelf.inbox(limit=limit) if shelf is not None else []
     if door.as_json:
         print_json([request.as_json() for request in found])
         return 0

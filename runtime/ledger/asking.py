@@ -42,8 +42,9 @@ class Asking(Base):
         """Return the newest question of that kind about the plan in force, and the id of the one that would follow."""
         key = subject.get("key", "")
         asked = [r for r in requests.of_run(c, run.id) if r.kind is kind and r.digest == run.digest and r.subject.get("key", "") == key]
-        following = "req_" + hashlib.sha256(canonical([run.id, run.digest, kind.value, key, len(asked) + 1])).hexdigest()[:16]
-        return (asked[-1] if asked else None), following
+        ids = ["req_" + hashlib.sha256(canonical([run.id, run.digest, kind.value, key, n])).hexdigest()[:16] for n in (len(asked), len(asked) + 1)]
+        # By its number, because two questions may have been opened at the same time: the clock of the log can stand still.
+        return next((r for r in asked if r.id == ids[0]), None), ids[1]
 
     def open_request(self, request_id: str, run_id: str, kind: Question, subject: Mapping[str, Any]) -> Request:
         """Open a question, once, and let the run wait for it; a question that is there is returned as it stands."""

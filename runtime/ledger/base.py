@@ -51,11 +51,15 @@ class Base:
             self.deployment = str(c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()[0])
 
     def risk(self, plan: Plan) -> PlanRisk:
-        """Return the risk of a plan under the rules of now."""
+        """Return the risk of a plan under the rules of now, as the world was at the last `look_again`."""
         found = self._risks.get(plan.digest)
         if found is None:
             found = self._risks[plan.digest] = self._assess(plan)
         return found
+
+    def look_again(self) -> None:
+        """Assess plans anew from here on: what a path leads to may have changed since they were assessed."""
+        self._risks.clear()
 
     def _plan_in_force(self, c: Any, run: RunRow) -> Plan | None:
         if not run.version:
@@ -105,6 +109,10 @@ class Base:
     def together(self) -> contextlib.AbstractContextManager[None]:
         """Let deferred writes wait for the next full write or the end of the block."""
         return self.store.together()
+
+    def flush(self) -> None:
+        """Commit what deferred writes left open."""
+        self.store.flush()
 
     def close(self) -> None:
         """Close the store."""

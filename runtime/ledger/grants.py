@@ -15,10 +15,10 @@ from . import log
 
 TABLES = """
 CREATE TABLE standing_grant (
-    id TEXT PRIMARY KEY, body TEXT NOT NULL, uses INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, spent_usd TEXT NOT NULL DEFAULT '0',
+    id TEXT PRIMARY KEY, seq INTEGER NOT NULL, body TEXT NOT NULL, uses INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, spent_usd TEXT NOT NULL DEFAULT '0',
     expires_at TEXT NOT NULL, revoked_at TEXT, revoked_by TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
-CREATE TRIGGER grant_is_given BEFORE UPDATE OF body, uses, expires_at ON standing_grant BEGIN SELECT RAISE(ABORT, 'a grant does not change'); END;
+CREATE TRIGGER grant_is_given BEFORE UPDATE OF seq, body, uses, expires_at ON standing_grant BEGIN SELECT RAISE(ABORT, 'a grant does not change'); END;
 CREATE TABLE grant_use (key TEXT PRIMARY KEY, grant_id TEXT NOT NULL, run_id TEXT NOT NULL, step INTEGER NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX grant_use_by_run ON grant_use (run_id, step);
 """
@@ -28,9 +28,16 @@ _COLUMNS = "body, used, spent_usd, revoked_at, revoked_by"
 def give(c: sqlite3.Connection, grant: Grant, at: datetime) -> None:
     """Record a new grant."""
     raw = grant.model_dump_json(exclude={"used", "spent_usd", "revoked_at", "revoked_by"})
-    c.execute("INSERT INTO standing_grant (id, body, uses, expires_at) VALUES (?,?,?,?)", (grant.id, raw, grant.uses, stamp(grant.expires_at)))
-    data = {"body": digest(raw.encode()), "expires": stamp(grant.expires_at), "grant": grant.id, "highest": grant.highest.value, "tool": grant.tool, "uses": grant.uses}
-    log.append(c, "", "grant.given", at, grant.by.id, data)
+    seq = log.append(c, "", "grant.given", at, grant.by.id, _facts(grant, raw))
+    row = (grant.id, seq, raw, grant.uses, stamp(grant.expires_at))
+    c.execute("INSERT INTO standing_grant (id, seq, body, uses, expires_at) VALUES (?,?,?,?,?)", row)
+
+
+def _facts(grant: Grant, raw: str) -> dict[str, Any]:
+    return {
+        "body": digest(raw.encode()), "expires": stamp(grant.expires_at), "grant": grant.id, "highest": grant.highest.value, "tool": grant.tool,
+        "uses": grant.uses,
+    }
 
 
 def get(c: sqlite3.Connection, grant_id: str) -> Grant:
@@ -42,12 +49,17 @@ def get(c: sqlite3.Connection, grant_id: str) -> Grant:
 
 
 def live(c: sqlite3.Connection, now: datetime) -> list[Grant]:
-    """Return grants that still cover something, those that end first before the others."""
+    """Return grants that still cover something and that the log holds word for word, those that end first before the others."""
     rows = c.execute(
-        f"SELECT {_COLUMNS} FROM standing_grant WHERE revoked_at IS NULL AND expires_at > ? AND used < uses ORDER BY expires_at, id",  # noqa: S608
+        f"SELECT {_COLUMNS}, seq FROM standing_grant WHERE revoked_at IS NULL AND expires_at > ? AND used < uses ORDER BY expires_at, id",  # noqa: S608
         (stamp(now),),
     )
-    return [_row(row) for row in rows.fetchall()]
+    return [grant for row in rows.fetchall() for grant in [_row(row[:5])] if _is_logged(c, grant, row[0], row[5])]
+
+
+def _is_logged(c: sqlite3.Connection, grant: Grant, raw: str, seq: int) -> bool:
+    entry = log.proved(c, seq)
+    return entry is not None and (entry["type"], entry["actor"], entry["data"]) == ("grant.given", grant.by.id, _facts(grant, raw))
 
 
 def every(c: sqlite3.Connection, *, limit: int) -> list[Grant]:
@@ -61,7 +73,7 @@ def use(c: sqlite3.Connection, grant: Grant, *, key: str, run_id: str, step: int
     spent = str(Decimal(grant.spent_usd) + cost_usd)
     c.execute("INSERT INTO grant_use (key, grant_id, run_id, step, at) VALUES (?,?,?,?,?)", (key, grant.id, run_id, step, stamp(at)))
     c.execute("UPDATE standing_grant SET used = used + 1, spent_usd = ? WHERE id = ?", (spent, grant.id))
-    log.append(c, run_id, "grant.used", at, grant.by.id, {"grant": grant.id, "key": key, "step": step, "used": grant.used + 1})
+    log.append(c, run_id, "grant.used", at, grant.by.id, {"grant": grant.id, "key": key, "spent": spent, "step": step, "used": grant.used + 1})
 
 
 def used_by(c: sqlite3.Connection, run_id: str) -> list[str]:

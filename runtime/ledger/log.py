@@ -62,6 +62,16 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
 
 
 @decoding
+def proved(connection: sqlite3.Connection, seq: int) -> dict[str, Any] | None:
+    """Return entry `seq` where its bytes have their place in the chain; `None` where there is no such entry or it does not follow."""
+    found = connection.execute("SELECT bytes, chain FROM event WHERE seq = ?", (seq,)).fetchone()
+    before = connection.execute("SELECT chain FROM event WHERE seq = ?", (seq - 1,)).fetchone()
+    if found is None or before is None or link(before[0], found[0]) != found[1]:
+        return None
+    entry: dict[str, Any] = parse(found[0])
+    return entry
+
+
 def read(raw: bytes) -> Event:
     """Decode one entry."""
     entry = parse(raw)

@@ -20,16 +20,18 @@ _TABLES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "meta": (("key",), ("value",)),
     "run": (
         ("id",),
-        ("status", "graph", "tier", "title", "requester", "digest", "version", "stop_requested", "back_to", "ask", "created_at", "updated_at", "results"),
+        ("status", "graph", "tier", "title", "requester", "digest", "version", "stop_requested", "back_to", "ask", "created_at", "updated_at", "results", "erased"),
     ),
     "plan": (("run_id", "version"), ("digest", "bytes", "editor", "created_at")),
-    "request": (("id",), ("status", "settled_at", *requests.ASKED)),
+    "request": (("id",), ("status", "settled_at", "claimed_by", "claimed_until", *requests.ASKED)),
     "decision": (("seq",), ("request_id", "run_id", "actor_id", "actor", "verdict", "digest", "reason", "at")),
     "dispatch": (
         ("key",),
         ("run_id", "digest", "step", "direction", "attempt", "state", "effect_class", "before", "started_at", "finished_at", "receipt"),
     ),
-    "standing_grant": (("id",), ("body", "used", "revoked_by")),
+    "standing_grant": (("id",), ("seq", "body", "uses", "used", "spent_usd", "expires_at", "revoked_at", "revoked_by")),
+    "grant_use": (("key",), ("grant_id", "run_id", "step", "at")),
+    "due_done": (("request_id", "kind", "number"), ("run_id", "digest", "at")),
     "artifact": (("run_id", "name"), ("digest", "size_bytes", "media_type", "created_at")),
 }
 _DIGESTS = {"standing_grant": ("body",), "run": ("ask", "results", "title"), "plan": ("bytes",), "decision": ("actor", "reason"), "dispatch": ("before", "receipt")}
@@ -90,7 +92,7 @@ class Recount:
 
     @staticmethod
     def _run_of(table: str, name: Any, said: Row) -> Any:
-        return name if table == "run" else name[0] if isinstance(name, tuple) else said.get("run_id")
+        return name if table == "run" else said.get("run_id", name[0] if isinstance(name, tuple) else "")
 
     # --- one kind of entry each -----------------------------------------------------------------------------------------------------
 
@@ -100,7 +102,7 @@ class Recount:
     def _started(self, seq: int, entry: Row, data: Row) -> None:
         self.said["run"][entry["run"]] = {
             "status": "planning", "graph": data["graph"], "tier": data.get("tier"), "requester": data["requester"], "digest": "", "version": 0,
-            "stop_requested": 0, "back_to": None, "ask": data["ask"], "created_at": entry["at"], "updated_at": entry["at"], "results": "",
+            "stop_requested": 0, "back_to": None, "ask": data["ask"], "created_at": entry["at"], "updated_at": entry["at"], "results": "", "erased": 0,
         }
 
     def _run(self, entry: Row, **changed: Any) -> Row:
@@ -119,7 +121,7 @@ class Recount:
         self._run(entry, digest=about, version=data["version"], title=data["title"])
 
     def _asked(self, seq: int, entry: Row, data: Row) -> None:
-        self.said["request"][data["request"]] = {"status": "open", "settled_at": None, "asked": data["asked"], "run_id": entry["run"]}
+        self.said["request"][data["request"]] = {"status": "open", "settled_at": None, "asked": data["asked"], "run_id": entry["run"], "claimed_by": "", "claimed_until": None}
 
     def _settled(self, seq: int, entry: Row, data: Row) -> None:
         self.said["request"][data["request"]] |= {"status": data["status"], "settled_at": entry["at"]}
@@ -151,16 +153,30 @@ class Recount:
         self._run(entry, results=data["results"], back_to=None)
 
     def _granted(self, seq: int, entry: Row, data: Row) -> None:
-        self.said["standing_grant"][data["grant"]] = {"body": data["body"], "used": 0, "revoked_by": ""}
+        self.said["standing_grant"][data["grant"]] = {
+            "seq": seq, "body": data["body"], "uses": data["uses"], "used": 0, "spent_usd": "0", "expires_at": data["expires"], "revoked_at": None, "revoked_by": "",
+        }
 
     def _used(self, seq: int, entry: Row, data: Row) -> None:
-        self.said["standing_grant"][data["grant"]]["used"] = data["used"]
+        self.said["standing_grant"][data["grant"]] |= {"used": data["used"], "spent_usd": data["spent"]}
+        self.said["grant_use"][data["key"]] = {"grant_id": data["grant"], "run_id": entry["run"], "step": data["step"], "at": entry["at"]}
 
     def _revoked(self, seq: int, entry: Row, data: Row) -> None:
-        self.said["standing_grant"][data["grant"]]["revoked_by"] = entry["actor"]
+        self.said["standing_grant"][data["grant"]] |= {"revoked_by": entry["actor"], "revoked_at": entry["at"]}
 
     def _erased(self, seq: int, entry: Row, data: Row) -> None:
         self.erased.add(entry["run"])
+        self.said["run"][entry["run"]]["erased"] = 1
+
+    def _claimed(self, seq: int, entry: Row, data: Row) -> None:
+        self.said["request"][data["request"]] |= {"claimed_by": entry["actor"], "claimed_until": data["until"]}
+
+    def _released(self, seq: int, entry: Row, data: Row) -> None:
+        self.said["request"][data["request"]] |= {"claimed_by": "", "claimed_until": None}
+
+    def _waited(self, seq: int, entry: Row, data: Row) -> None:
+        kind = {"request.reminded": "remind", "request.backup": "backup", "request.escalated": "escalate"}[entry["type"]]
+        self.said["due_done"][data["request"], kind, data["number"]] = {"run_id": entry["run"], "digest": data["digest"], "at": entry["at"]}
 
 
 _FOLLOW: Mapping[str, Callable[[Recount, int, Row, Row], None]] = {
@@ -178,6 +194,11 @@ _FOLLOW: Mapping[str, Callable[[Recount, int, Row, Row], None]] = {
     "decision.recorded": Recount._decided,
     "step.dispatched": Recount._dispatched,
     "artifact.kept": Recount._kept,
+    "request.claimed": Recount._claimed,
+    "request.released": Recount._released,
+    "request.reminded": Recount._waited,
+    "request.backup": Recount._waited,
+    "request.escalated": Recount._waited,
     "grant.given": Recount._granted,
     "grant.used": Recount._used,
     "grant.revoked": Recount._revoked,

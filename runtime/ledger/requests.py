@@ -55,7 +55,7 @@ def get(c: sqlite3.Connection, request_id: str) -> Request:
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Request]:
     """Return every request of a run, oldest first."""
     rows = c.execute(
-        f"SELECT {_COLUMNS} FROM request WHERE run_id = ? ORDER BY opened_at, id", (run_id,)  # noqa: S608 - constant columns
+        f"SELECT {_COLUMNS} FROM request WHERE run_id = ? ORDER BY opened_at, version, settled_at IS NULL, settled_at, id", (run_id,)  # noqa: S608 - constant columns
     )
     given: dict[str, list[Decision]] = {}
     for decision in decisions(c, "run_id", run_id):
@@ -139,16 +139,12 @@ def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tu
 
 def _is_logged(c: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
     request_id, who, verdict, about, reason, at, seq, run_id, actor_id = row
-    found = c.execute("SELECT bytes, chain FROM event WHERE seq = ?", (seq,)).fetchone()
-    before = c.execute("SELECT chain FROM event WHERE seq = ?", (seq - 1,)).fetchone()
-    if found is None or before is None or log.link(before[0], found[0]) != found[1]:
-        return False
     actor = Actor.model_validate_json(who)
     wanted = {
         "actor": actor_id, "at": at, "data": _facts(request_id, actor, who, verdict, about, reason), "run": run_id, "seq": seq,
         "type": "decision.recorded", "v": 1,
     }
-    return bool(actor.id == actor_id and canonical(wanted) == found[0])
+    return actor.id == actor_id and log.proved(c, seq) == wanted
 
 
 def _facts(request_id: str, actor: Actor, who: str, verdict: str, about: str, reason: str) -> dict[str, Any]:

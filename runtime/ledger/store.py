@@ -253,6 +253,8 @@ def translated(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         # The module could not even read SQLite's own words about a schema that is damaged.
         raise StoreCorrupt(f"{path} is damaged: {error}", hint=REMEDY) from error
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be used: {error}", hint="check the folder's owner, permissions and disk; nothing was changed") from error
 
 
 def _translate(path: Path, error: sqlite3.DatabaseError) -> StoreError | sqlite3.DatabaseError:

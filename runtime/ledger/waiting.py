@@ -52,7 +52,7 @@ def do(c: sqlite3.Connection, due: Due, request: Request, at: datetime) -> bool:
     if not found.rowcount:
         return False
     name = {"remind": "request.reminded", "backup": "request.backup", "escalate": "request.escalated"}[due.kind]
-    log.append(c, request.run_id, name, at, "system", {"number": due.number, "request": due.request_id, "to": list(due.to), "why": due.why})
+    log.append(c, request.run_id, name, at, "system", {"digest": request.digest, "number": due.number, "request": due.request_id, "to": list(due.to), "why": due.why})
     return True
 
 

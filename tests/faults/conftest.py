@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -53,6 +54,16 @@ class Trials:
             self.errors.seek(0)
             raise AssertionError(f"the server of trials ended: {self.errors.read()[-4000:]}")
         return json.loads(line)
+
+
+@pytest.fixture(scope="session")
+def world() -> Any:
+    """Return the module `world.py`, which lies beside the tests and in no package."""
+    spec = importlib.util.spec_from_file_location("faults_world", HERE / "world.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -153,6 +153,36 @@ class Server:
             judged = {"wrong": [f"going on {ended}: {json.dumps(judged)}"], "asked": [], "status": "?", "doubts": []}
         return {**judged, "died": how, "said": said}
 
+    def as_nobody(self, closed: str) -> dict[str, Any]:
+        """Let a process without privileges try to approve while the folder or the ledger is closed to it, then go on with privileges.
+
+        Args:
+            closed: `home` or `ledger`.
+        """
+        end = self.end("completes", "decide")
+        self._restore("completes", "decide")
+        ledger = self.home / "ledger.db"
+        before, mode = ledger.read_bytes(), self.home.stat().st_mode
+        somebody = os.getuid()
+        nobody = 65534 if somebody == 0 else somebody
+
+        def act() -> dict[str, Any]:
+            self.home.chmod(0o555 if closed == "home" else 0o777)
+            ledger.chmod(0o444)
+            os.setresuid(nobody, nobody, somebody)
+            try:
+                with self._open() as runtime:
+                    return PHASES["decide"](runtime, "completes")
+            finally:
+                os.setresuid(somebody, somebody, somebody)
+
+        _, said = self._child(act)
+        same = ledger.read_bytes() == before
+        self.home.chmod(mode)
+        ledger.chmod(0o600)
+        _, judged = self._child(lambda: self._judge("completes", "decide", end, None, exact=True))
+        return {"said": said, "same": same, **(judged or {"wrong": ["going on ended without an answer"]})}
+
     # --- the processes of a trial ---------------------------------------------------------------------------------------------------
 
     def _drive(self, scenario: str, phase: str, *, mode: str, n: int, log: int = -1, **more: Any) -> dict[str, Any]:
@@ -200,7 +230,7 @@ class Server:
                         continue
                     break
                 if waiting:
-                    self._waiting(lambda request=waiting[0]: asked.append(self._answer(runtime, request)))
+                    self._waiting(lambda request=waiting[0]: asked.append(self._answer(runtime, scenario, request)))
                 else:
                     self._waiting(run.resume)
             else:
@@ -210,13 +240,13 @@ class Server:
             wrong += [f"log at the end: {problem}" for problem in runtime.verify().problems]
         return {"asked": asked, "wrong": wrong, "restarted": restarted}
 
-    def _answer(self, runtime: Any, request: Any) -> list[Any]:
+    def _answer(self, runtime: Any, scenario: str, request: Any) -> list[Any]:
         if request.kind == "plan":
             if any(earlier.kind == "plan" and earlier.status == "approved" for earlier in runtime.ledger.requests(request.run_id)):
                 raise AssertionError("asked a second time to approve the same bytes")
             approve(runtime, request.id)
             return ["plan", request.subject.get("why", "")]
-        found = world.happened(self.workspace, request.subject["tool"], request.subject["direction"])
+        found = world.happened(self.workspace, scenario, request.subject["step"], request.subject["direction"])
         verdict = "happened" if found else "did_not_happen"
         try:
             runtime.decide(request.id, verdict, actor=PEOPLE[0], reason="looked")
@@ -282,7 +312,7 @@ class Server:
 
     def _restore(self, scenario: str, phase: str) -> None:
         shutil.rmtree(self.here, ignore_errors=True)
-        base = self.folder / "-".join([scenario, "before", phase])
+        base = self.folder / f"{scenario}-before-{phase}"
         if not base.exists():
             world.build(self.workspace)
             for earlier in BEFORE[phase]:
@@ -357,7 +387,7 @@ def _be_child(act: Callable[[], dict[str, Any] | None], out: Path) -> None:
             code = 0
         except KeyboardInterrupt:
             said, code = {"error": "KeyboardInterrupt"}, 130
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the parent judges it
             kind = "StoreError" if isinstance(error, StoreError) else "AssentError" if type(error).__module__.startswith("assent") else "other"
             said, code = {"error": type(error).__name__, "kind": kind, "message": str(error)[:500], "trace": traceback.format_exc()[-3000:]}, 0
         out.write_text(json.dumps(said))
@@ -414,7 +444,7 @@ def main() -> None:
         asked = json.loads(line)
         try:
             answer = {"value": getattr(server, asked.pop("do"))(**asked)}
-        except Exception:
+        except Exception:  # noqa: BLE001 - the client fails with it
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), flush=True)
 

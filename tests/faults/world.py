@@ -83,13 +83,10 @@ def look(workspace: Path) -> dict[str, Any]:
     return seen
 
 
-def happened(workspace: Path, tool: str, direction: str) -> bool:
-    """Look, as a person would who is asked whether an opaque step happened. Only the steps of this file that are opaque can be asked about."""
-    if tool == "shell":
-        return ("x" if direction == "do" else "y") in letters(workspace)
-    assert tool == "sql", f"nobody should be asked about {tool}"
-    there = orders(workspace).count("x") > 0
-    return there if direction == "do" else not there
+def happened(workspace: Path, scenario: str, number: int, direction: str) -> bool:
+    """Look, as a person would who is asked whether a step, or its undo, happened."""
+    seen = state_of(workspace, SCENARIOS[scenario]["steps"][number - 1])
+    return seen in ("there", "taken back") if direction == "do" else seen != "there"
 
 
 def twice(workspace: Path) -> list[str]:
@@ -127,7 +124,7 @@ def state_of(workspace: Path, step: dict[str, Any]) -> str:
         return "absent" if not path.exists() else "there" if path.read_text() == args["content"] else "half written"
     if args["operation"] == "edit":
         text = path.read_text()
-        return "there" if args["new"] in text else "absent" if "some old words\n" == text else "half edited"
+        return "there" if args["new"] in text else "absent" if text == "some old words\n" else "half edited"
     if args["operation"] == "delete":
         return "absent" if path.exists() else "there"
     places = (path.exists(), (workspace / args["to"]).exists())

@@ -1,0 +1,173 @@
+"""The crew: agents at work, each on its own, and waiting for them no longer than their limit. Shared by the stations of a phase.
+
+Rules:
+- LangGraph's thread pool (as few as five) does not limit how many agents work at once: a blocking agent has a daemonic thread of its own, a
+  coroutine of an async caller a task on the caller's loop.
+- Starting the same work twice is starting it once, so stations may be run again.
+- Whoever gives up on an agent and an agent that finishes settle it under one lock: a late answer is never kept.
+- A thread cannot be killed. It is abandoned, and it ends with the process; what has to be stopped for certain runs in a process of its own
+  (`runtime/agent_process.py`).
+- Agents don't inherit LangGraph's context: a compiled graph that is an agent is nobody's subgraph.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import Any
+
+Key = tuple[str, ...]
+AT_ONCE = 4
+"""How many stations may block while they wait: one less than the smallest pool that LangGraph makes."""
+
+
+class Late(Exception):
+    """An agent was stopped at its time limit by whoever ran it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One agent's work: what to call, how to settle its answer or its error (with the seconds that it took), and how long to wait for it."""
+
+    call: Callable[[], Any]
+    settle: Callable[[Any, BaseException | None, float], Any]
+    time_s: float
+    acall: Callable[[], Any] | None = None
+
+
+class Slot:
+    """The place of one agent at work."""
+
+    def __init__(self, work: Work, settled: Any = None) -> None:
+        self.began = time.monotonic()
+        self.deadline = self.began + work.time_s
+        self.work = work
+        self.future: Future[Any] = Future()
+        self.task: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+
+    def finish(self, answer: Any, error: BaseException | None) -> None:
+        """Settle the work, unless somebody gave up on it."""
+        with self._lock:
+            if self.future.done():
+                return
+            try:
+                self.future.set_result(self.work.settle(answer, error, time.monotonic() - self.began))
+            except BaseException as defect:  # noqa: BLE001 - a full disk or a defect is raised where the result is awaited
+                self.future.set_exception(defect)
+
+    def give_up(self) -> None:
+        """Settle the work as late, unless it finished."""
+        took = time.monotonic() - self.began
+        self.finish(None, Late(f"it did not answer within {self.work.time_s:g} s, and was given up after {took:.1f} s"))
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Crew:
+    """Agents at work, by key."""
+
+    def __init__(self) -> None:
+        self._slots: dict[Key, Slot] = {}
+        self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(AT_ONCE)
+
+    def begin(self, key: Key, make: Callable[[], Work]) -> Slot:
+        """Start work in a thread of its own, unless it was started; return its slot."""
+        slot, is_new = self._slot(key, make)
+        if is_new:
+            threading.Thread(target=_in_thread, args=(slot,), name=f"assent agent {key[-1]}", daemon=True).start()
+        return slot
+
+    async def abegin(self, key: Key, make: Callable[[], Work]) -> Slot:
+        """Start work as `begin` does; a coroutine runs on the caller's loop, where its clients live."""
+        slot, is_new = self._slot(key, make)
+        if is_new and slot.work.acall is not None:
+            slot.task = asyncio.get_running_loop().create_task(_on_loop(slot, slot.work.acall), context=contextvars.Context())
+        elif is_new:
+            threading.Thread(target=_in_thread, args=(slot,), name=f"assent agent {key[-1]}", daemon=True).start()
+        return slot
+
+    def wait(self, slot: Slot, *, patiently: bool = True) -> Any:
+        """Wait until work is settled, at most until its limit.
+
+        Args:
+            patiently: false: return None at once where too many already wait, so that a small thread pool does not become a queue.
+        """
+        if slot.future.done():
+            return slot.future.result()
+        if not patiently and not self._waiting.acquire(blocking=False):
+            return None
+        try:
+            return slot.future.result(max(0.0, slot.deadline - time.monotonic()))
+        except FutureTimeout:
+            if slot.future.done():
+                raise  # the work itself failed with it
+            slot.give_up()
+            return slot.future.result()
+        finally:
+            if not patiently:
+                self._waiting.release()
+
+    async def await_(self, slot: Slot) -> Any:
+        """Wait as `wait` does without blocking the loop. Cancelling it cancels the agent."""
+        if not slot.future.done():
+            waiter = asyncio.wrap_future(slot.future)
+            try:
+                await asyncio.wait({waiter}, timeout=max(0.0, slot.deadline - time.monotonic()))
+            except asyncio.CancelledError:
+                slot.give_up()
+                raise
+            if not slot.future.done():
+                slot.give_up()
+            # Read once, so that asyncio does not report an error that is raised below.
+            waiter.exception() if waiter.done() and not waiter.cancelled() else waiter.cancel()
+        return slot.future.result()
+
+    def release(self, key: Key) -> None:
+        """Forget the settled work whose keys begin like this; what comes late finds itself given up."""
+        with self._lock:
+            for known in [one for one in self._slots if one[: len(key)] == key]:
+                self._slots.pop(known).give_up()
+
+    def _slot(self, key: Key, make: Callable[[], Work]) -> tuple[Slot, bool]:
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is not None:
+                return slot, False
+            slot = self._slots[key] = Slot(make())
+            return slot, True
+
+
+def _in_thread(slot: Slot) -> None:
+    try:
+        answer = slot.work.call()
+        if inspect.isawaitable(answer):
+            answer = asyncio.run(_awaited(answer))
+    except BaseException as error:  # noqa: BLE001 - whatever ends an agent, also `sys.exit`, ends this thread only and is said about it
+        slot.finish(None, error)
+    else:
+        slot.finish(answer, None)
+
+
+async def _on_loop(slot: Slot, acall: Callable[[], Any]) -> None:
+    try:
+        answer = await acall()
+    except asyncio.CancelledError:
+        slot.finish(None, Late("it was cancelled"))
+    except BaseException as error:  # noqa: BLE001 - as in a thread; a task's error would otherwise only be logged
+        await asyncio.to_thread(slot.finish, None, error)
+    else:
+        # Keeping a report writes a file.
+        await asyncio.to_thread(slot.finish, answer, None)
+
+
+async def _awaited(answer: Any) -> Any:
+    return await answer
