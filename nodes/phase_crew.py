@@ -29,7 +29,15 @@ AT_ONCE = 4
 
 
 class Late(Exception):
-    """An agent was stopped at its time limit by whoever ran it."""
+    """An agent was stopped at its time limit."""
+
+
+class Exhausted(Exception):
+    """An agent was stopped at another limit: memory, processor, output."""
+
+
+class AsksPerson(Exception):
+    """An agent cannot go on without a person; the text is its question."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,20 @@ class Work:
 class Slot:
     """The place of one agent at work."""
 
-    def __init__(self, work: Work, settled: Any = None) -> None:
+    def __init__(self, work: Work) -> None:
         self.began = time.monotonic()
         self.deadline = self.began + work.time_s
         self.work = work
         self.future: Future[Any] = Future()
+        self.future.set_running_or_notify_cancel()  # so that a cancelled waiter cannot cancel what it waits for
         self.task: asyncio.Task[None] | None = None
+        self.is_void = False
         self._lock = threading.Lock()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the same work has to begin anew: nobody waited for it, or what it did could not be kept."""
+        return self.is_void or (self.future.done() and self.future.exception() is not None)
 
     def finish(self, answer: Any, error: BaseException | None) -> None:
         """Settle the work, unless somebody gave up on it."""
@@ -65,6 +80,8 @@ class Slot:
 
     def give_up(self) -> None:
         """Settle the work as late, unless it finished."""
+        if self.future.done():
+            return
         took = time.monotonic() - self.began
         self.finish(None, Late(f"it did not answer within {self.work.time_s:g} s, and was given up after {took:.1f} s"))
         if self.task is not None:
@@ -80,7 +97,11 @@ class Crew:
         self._waiting = threading.BoundedSemaphore(AT_ONCE)
 
     def begin(self, key: Key, make: Callable[[], Work]) -> Slot:
-        """Start work in a thread of its own, unless it was started; return its slot."""
+        """Start work in a thread of its own, unless it was started; return its slot.
+
+        Args:
+            make: called once, when the work has to begin.
+        """
         slot, is_new = self._slot(key, make)
         if is_new:
             threading.Thread(target=_in_thread, args=(slot,), name=f"assent agent {key[-1]}", daemon=True).start()
@@ -123,12 +144,13 @@ class Crew:
             try:
                 await asyncio.wait({waiter}, timeout=max(0.0, slot.deadline - time.monotonic()))
             except asyncio.CancelledError:
+                slot.is_void = True
                 slot.give_up()
                 raise
-            if not slot.future.done():
-                slot.give_up()
-            # Read once, so that asyncio does not report an error that is raised below.
-            waiter.exception() if waiter.done() and not waiter.cancelled() else waiter.cancel()
+            finally:
+                if not waiter.cancel() and not waiter.cancelled():
+                    waiter.exception()  # looked at, so that asyncio does not report what is raised below
+            slot.give_up()
         return slot.future.result()
 
     def release(self, key: Key) -> None:
@@ -140,7 +162,7 @@ class Crew:
     def _slot(self, key: Key, make: Callable[[], Work]) -> tuple[Slot, bool]:
         with self._lock:
             slot = self._slots.get(key)
-            if slot is not None:
+            if slot is not None and not slot.is_over:
                 return slot, False
             slot = self._slots[key] = Slot(make())
             return slot, True

@@ -6,6 +6,9 @@ from typing import Annotated, Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
+AGAIN = "narrower scope"
+"""The route that runs agents again."""
+
 
 def latest(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Join what became of agents: for each the latest round and attempt. The order of joining makes no difference."""
@@ -71,3 +74,20 @@ class PhaseOutput(TypedDict, total=False):
     route: str
     question: dict[str, Any] | None
     summary: str
+
+
+def tasks(state: PhaseState) -> list[AgentTask]:
+    """Return whom to wait for in this attempt."""
+    settled = state.get("settled") or {}
+    return [
+        AgentTask(
+            run_id=state["run_id"], inputs=state.get("inputs") or {}, round=state["round"], attempt=state["attempt"], agent_id=agent_id, focus=focus,
+            was=_category(settled, agent_id, state),
+        )
+        for agent_id, focus in state["focus"].items()
+    ]
+
+
+def _category(settled: dict[str, dict[str, Any]], agent_id: str, state: PhaseState) -> str:
+    known = settled.get(agent_id) or {}
+    return str(known.get("category") or "") if known.get("round") == state["round"] and known.get("attempt", 0) < state["attempt"] else ""

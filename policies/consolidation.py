@@ -18,20 +18,19 @@ from typing import Any
 
 from ..schemas.agent_message import LAYERS, SEVERITIES, AgentMessage, AgentReport, PhaseFinding, Severity
 from ..schemas.canonical import canonical, digest
-from ..schemas.phase import (
+from ..schemas.consolidated import (
     Conflict,
     Consolidated,
     Decisions,
     Dependency,
     MergedFinding,
-    PhaseSpec,
     Resolution,
     RiskAssessment,
     RiskNote,
-    Settled,
     Side,
     Work,
 )
+from ..schemas.phase import PhaseSpec, Settled
 from ..schemas.risk import Level
 from .agent_message import report_of
 

@@ -126,7 +126,8 @@ def stated(problem: Problem, *, words: str = "") -> Stated:
     """Read what was asked for."""
     known = _words()
     text = (words or f"{problem.title}\n{problem.description}")[:LONGEST].lower()
-    wishes, prohibitions = [], []
+    wishes: list[str] = []
+    prohibitions: list[str] = []
     for clause in _CLAUSE.split(text):
         (prohibitions if known.prohibits.search(clause) or known.only.search(clause) else wishes).append(clause)
     wished = _stems(" ".join(wishes))

@@ -7,6 +7,8 @@ import pwd
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..policies.approvals import ALL_ROLES
 from ..policies.policy import Policy
 from ..schemas.approval import Actor, Assurance
@@ -43,10 +45,15 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
     Raises:
         InvalidConfiguration: not an actor.
     """
-    if isinstance(actor, str) and actor.strip():
-        actor = Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM) if actor == operating_system_user() else Actor(id=actor)
-    elif isinstance(actor, Mapping):
-        actor = Actor.model_validate(dict(actor))
+    try:
+        if isinstance(actor, str) and actor.strip():
+            actor = Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM) if actor == operating_system_user() else Actor(id=actor)
+        elif isinstance(actor, Mapping):
+            actor = Actor.model_validate(dict(actor))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidConfiguration(f"not an actor: {where}: {first['msg']}", hint='for example actor="alice"', key=where) from error
     if not isinstance(actor, Actor):
         raise InvalidConfiguration(f"expected the id of an actor, found {actor!r}", hint='for example actor="alice"')
     member = policy.actors.get(actor.id)

@@ -23,6 +23,8 @@ from ..schemas.problem import Problem
 from ..tools.toolbox import Toolbox
 
 LARGEST_BYTES = 1024 * 1024
+LARGEST_PLAN_BYTES = 8 * 1024 * 1024
+LONGEST_REASON = 10_000
 _ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -104,6 +106,8 @@ def check(plan: Plan, tools: Toolbox) -> None:
     Raises:
         InvalidPlan: names the step, the tool and every wrong field.
     """
+    if len(plan.bytes) > LARGEST_PLAN_BYTES:
+        raise InvalidPlan(f"the plan has {len(plan.bytes):,} bytes", hint="at most 8 MB; keep bulk in files of the workspace and name them")
     calls = [(f"step {step.step}", step.call) for step in plan.steps]
     calls += [(f"undo of step {step.step}", step.undo) for step in plan.steps if step.undo is not None]
     calls += [(f"measure {number}", measure.call) for number, measure in enumerate(plan.measures, 1)]
@@ -112,6 +116,17 @@ def check(plan: Plan, tools: Toolbox) -> None:
             tools.parse(call.tool, call.args)
         except InvalidPlan as error:
             raise InvalidPlan(f"{where}: {error.message}", hint=error.hint, **error.fields) from error
+
+
+def said(reason: str) -> str:
+    """Return a person's reason as it was given. Raises: InvalidDocument: it is too long to be read, or no text."""
+    if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
+        raise InvalidDocument([Complaint(where="reason", expected=f"text of at most {LONGEST_REASON:,} characters")])
+    try:
+        reason.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidDocument([Complaint(where="reason", expected="Unicode text", found=f"half a character at {error.start}")]) from error
+    return reason
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -17,6 +17,11 @@ from ..schemas.errors import StoreCorrupt
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
 
 
+def is_plain(name: str) -> bool:
+    """Tell whether a name is a plain file name, and nothing that leads anywhere."""
+    return _PLAIN.match(name) is not None
+
+
 class Keep:
     """Bytes kept by digest, and files kept by run."""
 
@@ -52,7 +57,7 @@ class Keep:
 
     def write(self, run_id: str, name: str, data: bytes, *, durable: bool = True) -> Path:
         """Write a named file of a run and return its path; a file of that name is replaced. What can be made again need not be `durable`."""
-        if not _PLAIN.match(name) or not _PLAIN.match(run_id):
+        if not is_plain(name) or not is_plain(run_id):
             raise ValueError(f"{name!r} is not a plain file name")
         path = self.folder / run_id / name
         write_whole(path, data, durable=durable)

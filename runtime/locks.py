@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..schemas.errors import RunBusy
+from .keep import is_plain
 
 _HELD: contextvars.ContextVar[Mapping[str, int]] = contextvars.ContextVar("held", default={})  # noqa: B039 - never mutated, only replaced
 
@@ -59,10 +61,14 @@ class Locks:
     def forget(self, run_id: str) -> None:
         """Remove the lock file of a run that is over; the caller owns the run."""
         with contextlib.suppress(FileNotFoundError):
-            (self.folder / run_id).unlink()
+            self._path(run_id).unlink()
+
+    def _path(self, run_id: str) -> Path:
+        # An id may come from a client as the name of a thread. Whatever is no plain file name must not become a path.
+        return self.folder / (run_id if is_plain(run_id) else "x" + hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest())
 
     def _take(self, run_id: str) -> int:
-        path = self.folder / run_id
+        path = self._path(run_id)
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -26,7 +26,7 @@ from . import identity
 from .desk import Desk
 from .edits import edited
 from .home import Home
-from .intake import Reading, read, take_in
+from .intake import Reading, read, said, take_in
 from .keep import Keep
 from .ledger.ledger import Ledger
 from .locks import Locks
@@ -151,6 +151,7 @@ class Runtime(Desk, Upkeep):
             answer = Verdict(verdict)
         except ValueError:
             raise NotAllowed(f"{verdict!r} is not an answer", hint=f"answer with one of {', '.join(v.value for v in Verdict)}") from None
+        reason = said(reason)
         self.ledger.look_again()
         request = self.ledger.request(request_id)
         changed = self._edit(request, edit, who) if answer is Verdict.EDIT else None
@@ -189,7 +190,7 @@ class Runtime(Desk, Upkeep):
 
     def cancel(self, run_id: str, reason: str = "") -> Run:
         """End a run at once while it waits, at the next step while it runs. Raises: NotFound, IllegalTransition."""
-        self.ledger.cancel(run_id, self.actor, reason)
+        self.ledger.cancel(run_id, self.actor, said(reason))
         with contextlib.suppress(RunBusy):
             self.resume(run_id)
         return Run(run_id, self)

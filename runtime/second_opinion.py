@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -110,7 +111,7 @@ class SecondOpinion:
         opinion, why = self._opinion(prompt)
         if opinion is None:
             return Intent(ruled.step, "unsure", ruled.confidence_pct, (*ruled.rules, "intent.no_model"), (*ruled.reasons, why))
-        pct = int(opinion.confidence * 100)
+        pct = _pct(opinion)
         return Intent(ruled.step, opinion.answer, pct, ("intent.model",), (f"the model says {opinion.answer} ({pct} %): {redact(opinion.reason)}",))
 
     def principle(self, principle: Principle, plan: Plan, *, words: str = "") -> Intent:
@@ -124,7 +125,7 @@ class SecondOpinion:
         rule = f"constitution.{principle.id}"
         if opinion is None:
             return Intent(0, "unsure", 0, (rule,), (f"nobody judged {principle.id!r}: {why}",))
-        pct = int(opinion.confidence * 100)
+        pct = _pct(opinion)
         return Intent(0, opinion.answer, pct, (rule,), (f"{principle.id}: the model says {opinion.answer} ({pct} %): {redact(opinion.reason)}",))
 
     def _opinion(self, prompt: Prompt) -> tuple[Opinion | None, str]:
@@ -154,13 +155,18 @@ class SecondOpinion:
         return self._counted(opinion, why)
 
     def _counted(self, opinion: Opinion | None, why: str, *, kept: bool = False) -> tuple[Opinion | None, str]:
-        allowed = opinion is not None and opinion.answer == "within" and int(opinion.confidence * 100) >= self.threshold_pct
+        allowed = opinion is not None and opinion.answer == "within" and _pct(opinion) >= self.threshold_pct
         with self._lock:
             self.tally.kept += kept
             self.tally.failed += opinion is None
             self.tally.allowed += allowed
             self.tally.escalated += not allowed
         return opinion, why
+
+
+def _pct(opinion: Opinion) -> int:
+    # In decimals, rounded down: 0.849 is not yet 0.85, and 0.57 is not 0.5699….
+    return int(Decimal(repr(opinion.confidence)) * 100)
 
 
 def _call(step: Step) -> str:

@@ -15,6 +15,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -39,7 +40,9 @@ from assent.runtime.testing import FrozenClock, Recorder, authenticated, recorde
 from assent.schemas.approval import RequestStatus
 from assent.schemas.canonical import canonical, digest
 from assent.schemas.errors import AssentError, StaleDecision
+from assent.schemas.grant import Grant
 from assent.schemas.plan import Plan
+from assent.schemas.risk import Level
 from assent.schemas.ruling import Ruling
 from assent.schemas.run import RunStatus
 
@@ -106,11 +109,14 @@ class Scene:
         self.attempt(lambda: runtime.resume(run.id))
 
     def sql(self, statement: str, *values: Any) -> None:
-        """Write into the ledger behind its back; its triggers are dropped first."""
+        """Write into the ledger behind its back; its triggers are out of the way meanwhile."""
         with contextlib.closing(sqlite3.connect(self.home / "ledger.db")) as c:
-            for (name,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            triggers = c.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in triggers:
                 c.execute(f"DROP TRIGGER {name}")
             c.execute(statement, values)
+            for _, text in triggers:
+                c.execute(text)
             c.commit()
         self.tampered = True
 
@@ -678,6 +684,24 @@ def a_decision_whose_person_was_changed(s: Scene) -> None:
     s.approve(run, "ada")
     _forge(s, run, "amos", seq="(SELECT max(seq) - 1 FROM decision)")
     s.force(runtime, run)
+
+
+@attack()
+def a_grant_that_the_log_does_not_know(s: Scene) -> None:
+    """A standing grant for exactly this call, written into the table by hand."""
+    runtime, run = s.waiting({"effect": "a", "level": "MEDIUM"})
+    grant = Grant(
+        id="grant_forged", by=authenticated("ada").model_copy(update={"roles": ("admin",)}), tool="recorder", highest=Level.HIGH, uses=9,
+        given_at=s.clock.at, expires_at=s.clock.at + timedelta(days=1), reason="forged",
+    )
+    raw = grant.model_dump_json(exclude={"used", "spent_usd", "revoked_at", "revoked_by"})
+    s.sql(
+        "INSERT INTO standing_grant (id, seq, body, uses, expires_at) VALUES (?, (SELECT max(seq) FROM event), ?, 9, ?)", grant.id, raw,
+        (s.clock.at + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    )
+    s.sql("UPDATE run SET status = 'running'")
+    s.force(runtime, run)
+    runtime.start(recorded({"effect": "b", "level": "MEDIUM"}))
 
 
 @attack()

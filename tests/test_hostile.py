@@ -73,7 +73,8 @@ def _attempted(runtime: Runtime, args: dict[str, Any]) -> str:
 def test_path_outside_the_workspace_is_refused_even_when_approved(door: Door, outside: Path, workspace: Path, path: str, operation: str) -> None:
     more = {"write": {"content": "x"}, "edit": {"old": "secret", "new": "x"}, "move": {"to": "moved.txt"}}.get(operation, {})
     ended = _attempted(door(), {"operation": operation, "path": path.format(outside=outside), **more})
-    assert ended not in ("completed", "running", "awaiting_approval"), ended
+    # `~` is a name like any other: no tool here asks a shell what it means.
+    assert ended not in ("completed", "running", "awaiting_approval") or path.startswith("~"), ended
     assert (outside / "secret.txt").read_text() == "secret"
     assert [p.name for p in outside.iterdir()] == ["secret.txt"]
 
@@ -121,6 +122,26 @@ def test_names_of_runs_are_never_paths(door: Door, home: Path, name: str) -> Non
         runtime.graph().invoke({"request": {"plan": recorded({"effect": "a", "level": "LOW"}).as_json()}}, {"configurable": {"thread_id": name}})
     strangers = {p.name for p in home.parent.iterdir()} - {"home", "workspace", "effects.jsonl"}
     assert strangers == set()
+
+
+def test_a_run_id_in_state_is_never_a_path(door: Door, home: Path) -> None:
+    """The lock of a run is a file that is emptied and written; `../ledger.db` must not be that file."""
+    runtime = door()
+    run = runtime.start(recorded("a"))
+    before = len(runtime.ledger.events())
+    runtime.close()  # all of it is in the file now, none in the write-ahead log
+    runtime = door()
+    for name in ("../ledger.db", "../checkpoints.db", "../locks/../ledger.db", str(home / "ledger.db")):
+        for route, station in (("approved", "approval"), ("failed", "execute"), ("stopped", "execute"), ("low", "risk_assessment")):
+            config: Any = {"configurable": {"thread_id": f"attack-{route}"}}
+            runtime.graph().update_state(config, {"run_id": name, "route": route}, as_node=station)
+            with pytest.raises(AssentError):
+                runtime.graph().invoke(None, config)
+            assert (home / "ledger.db").read_bytes().startswith(b"SQLite format 3")
+    fresh = door()
+    assert fresh.verify().ok
+    assert len(fresh.ledger.events()) == before
+    assert fresh.run(run.id).status == "awaiting_approval"
 
 
 # --- bombs and bulk ---------------------------------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Rig:
 
 class HttpRig(Rig):
     retry_after = "7"
+    redirect = 302
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -124,7 +125,7 @@ class HttpRig(Rig):
     def answer(self) -> tuple[int, dict[str, str], bytes]:
         return {
             "ok": (200, {}, b"ok"), "busy": (429, {"Retry-After": self.retry_after}, b"slow down"), "broken": (500, {}, b"oops " + KNOWN.encode()),
-            "refuses": (404, {}, b"no such hook"), "redirects": (302, {"Location": f"http://127.0.0.1:{self.port}/elsewhere"}, b""),
+            "refuses": (404, {}, b"no such hook"), "redirects": (self.redirect, {"Location": f"http://127.0.0.1:{self.port}/elsewhere"}, b""),
         }[self.mode]  # fmt: skip
 
     def id_of(self, headers: dict[str, str], body: Any) -> str:
@@ -678,9 +679,9 @@ def test_the_signature_holds_for_the_bytes_and_the_time(world: World, webhook: W
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["drips", "redirects", "broken"])
-def test_a_webhook_that_drips_redirects_or_breaks(world: World, webhook: WebhookRig, mode: str) -> None:
-    webhook.mode = mode
+@pytest.mark.parametrize(("mode", "redirect"), [("drips", 0), ("broken", 0), *(("redirects", status) for status in (301, 302, 303, 307, 308))])
+def test_a_webhook_that_drips_redirects_or_breaks(world: World, webhook: WebhookRig, mode: str, redirect: int) -> None:
+    webhook.mode, webhook.redirect = mode, redirect
     began = time.monotonic()
     found = world.deliver(webhook)
     assert time.monotonic() - began < QUICK + deliver.GRACE_S + 1
@@ -717,8 +718,9 @@ def test_slack_gets_plain_text_that_cannot_mention_format_or_unfurl(door: Callab
     assert "<" not in sent["text"] and SECRETS["SLACK_TOKEN"] not in body.decode()
 
 
-def test_slack_does_not_carry_its_token_to_where_it_is_redirected(world: World, bot: SlackBotRig) -> None:
-    bot.mode = "redirects"
+@pytest.mark.parametrize("redirect", [301, 302, 303, 307, 308])
+def test_slack_does_not_carry_its_token_to_where_it_is_redirected(world: World, bot: SlackBotRig, redirect: int) -> None:
+    bot.mode, bot.redirect = "redirects", redirect
     assert world.deliver(bot) == Counts(given_up=1)
     assert [path for path, _, _ in bot.seen] == ["/api/chat.postMessage"]
 

@@ -22,7 +22,7 @@ from assent.schemas.risk import Level, Reason, Risk
 
 NOW = FrozenClock()()
 KNOWN = "correct-horse-battery-staple"
-HOSTILE = st.text(alphabet=st.one_of(st.characters(exclude_categories=("Cs",)), st.sampled_from("\n\r\t\x1b\u202e\u200b\u2066\ufeff\x00\\<>&*_`:[]")), max_size=400)
+HOSTILE = st.text(alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("\n\r\t\x1b\u202e\u200b\u2066\ufeff\x00\\<>&*_`:[]")), max_size=400)
 
 
 def request(plan: Plan, **more: Any) -> Request:
@@ -102,6 +102,15 @@ def test_a_secret_in_an_argument_is_hidden_wherever_it_stands(args: dict[str, An
 def test_a_secret_is_not_cut_into_pieces_that_nobody_recognises(before: int) -> None:
     message = told(plan_of({"tool": "shell", "args": {"text": "x" * before + " " + KNOWN + " " + "y" * 300}}))
     assert "correct" not in message.text and "staple" not in message.text and "characters not shown" in message.text
+    for cut in (before, before + 60):
+        long = "x" * cut + " " + KNOWN + " " + "y" * 400
+        said = told(plan_of({"tool": long, "args": {}}, title=long, intent=long, author=long), need=Need(roles=(long,)))
+        assert "correct" not in said.text and "staple" not in said.text, cut
+
+
+def test_even_what_the_configuration_says_is_redacted() -> None:
+    message = told(recorded("a"), link=f"https://a.example.org/{KNOWN}/{{request}}")
+    assert "https://a.example.org/" in message.text and KNOWN not in message.text + json.dumps(dict(message.data))
 
 
 @given(st.sampled_from(["title", "intent", "author", "tool", "key", "value", "role", "person"]), st.text(alphabet="ab \n\\\"'", max_size=30), st.text(alphabet="ab \n\\\"'", max_size=30))

@@ -22,7 +22,7 @@ from assent.runtime.notify.sender import Message
 from assent.runtime.notify.slack import blocks
 from assent.runtime.notify.webhook import signature, verify_signature
 from assent.runtime.testing import FrozenClock
-from assent.schemas.errors import InvalidConfiguration
+from assent.schemas.errors import InvalidConfiguration, NotFound
 from assent.schemas.notice import Notice
 
 HOOK = {"kind": "webhook", "url": "https://hooks.example.org/assent", "secret_env": "S"}
@@ -205,35 +205,24 @@ def test_slack_blocks_fit_and_count_what_they_leave_out(lines: list[str]) -> Non
 
 
 class Home:
-    """A door whose runtime has one terminal channel."""
+    """A door of the command line that opens one runtime."""
 
-    def __init__(self, runtime: Any, as_json: bool = False) -> None:
-        self._runtime, self.as_json = runtime, as_json
+    def __init__(self, runtime: Any) -> None:
+        self._runtime, self.as_json = runtime, False
 
     def runtime(self) -> Any:
-        return self
-
-    @property
-    def ledger(self) -> Any:
-        return self._runtime.ledger
-
-    @property
-    def clock(self) -> Any:
-        return self._runtime.clock
-
-    class settings:
-        notify = read_notify({"channels": {"here": {"kind": "terminal", "bell": False}}})
-        environment: dict[str, str] = {}  # noqa: RUF012 - a stand-in
+        return self._runtime
 
 
 def test_the_commands_try_list_and_try_again(door: Any, clock: FrozenClock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    home: Any = Home(door("dora"))
+    runtime = door("dora", notify={"channels": {"here": {"kind": "terminal", "bell": False}}})
+    home: Any = Home(runtime)
     screen = io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)
     assert commands.test(home, "here") == 0
     assert "a test of this channel" in screen.getvalue() and "sent" in capsys.readouterr().out
     notices = [Notice(id=f"ntc_{n:024x}", event="run.failed", run_id="run_1", channels=(where,)) for n, where in enumerate(("here", "gone"))]
-    with home.ledger.store.write() as c:
+    with runtime.ledger.store.write() as c:
         assert outbox.enqueue(c, notices, clock()) == 2 and outbox.enqueue(c, notices, clock()) == 0
     assert commands.listing(home) == 0
     assert "2 waiting (0 after a failure), 0 given up" in capsys.readouterr().out
@@ -244,9 +233,17 @@ def test_the_commands_try_list_and_try_again(door: Any, clock: FrozenClock, caps
     assert commands.listing(home) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["counts"] == {"waiting": 1, "failing": 1, "sent": 1, "given_up": 0} and found["notices"][0]["channel"] == "gone"
-    with home.ledger.store.write() as c:
+    with runtime.ledger.store.write() as c:
         assert outbox.prune(c, clock.advance(days=1)) == 1
         assert outbox.counts(c) == {"waiting": 1, "failing": 1, "sent": 0, "given_up": 0}
+
+
+def test_without_channels_the_commands_say_what_to_add(door: Any) -> None:
+    home: Any = Home(door("dora"))
+    for act in (lambda: commands.test(home, "here"), lambda: commands.retry(home)):
+        with pytest.raises(NotFound) as caught:
+            act()
+        assert "notify" in caught.value.hint
 
 
 def test_the_sub_application_has_its_three_commands() -> None:

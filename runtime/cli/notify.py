@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .command import FAILED, SUCCEEDED, Door, command, print_json
-
-if TYPE_CHECKING:
-    from ..notify.channels import Channels
-    from ..runtime import Runtime
 
 app = typer.Typer(
     name="notify", no_args_is_help=True, rich_markup_mode=None, help="Channels that people are told on: try one, list what waits, try again."
@@ -21,10 +17,7 @@ app = typer.Typer(
 
 def test(door: Door, channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of a channel under `notify.channels`.")]) -> int:
     """Send a notice that tells of nothing to one channel, and say what came of it."""
-    from ..notify import deliver
-
-    runtime = door.runtime()
-    found = deliver.test_channel(_channels(runtime), channel, runtime.clock())
+    found = door.runtime().try_channel(channel)
     if door.as_json:
         print_json({"channel": channel, **found.as_json()})
     else:
@@ -59,25 +52,21 @@ def listing(door: Door, limit: Annotated[int, typer.Option(min=1, help="Most to 
 
 def retry(door: Door, channel: Annotated[str | None, typer.Option(help="Only this channel.", show_default=False)] = None) -> int:
     """Try what failed or was given up again, now and with all its tries."""
+    from ...schemas.errors import NotFound
     from ..ledger import log, outbox
     from ..notify.deliver import deliver_due
 
     runtime = door.runtime()
+    if runtime.channels is None:
+        raise NotFound("no channels are configured", hint="add `notify:` to config.yaml")
     with runtime.ledger.store.write() as c:
         count = outbox.again(c, log.now(c, runtime.clock), channel=channel)
-    done = deliver_due(runtime.ledger, _channels(runtime), known=tuple(runtime.settings.environment.values()))
+    done = deliver_due(runtime.ledger, runtime.channels, known=tuple(runtime.settings.environment.values()))
     if door.as_json:
         print_json({"again": count, "sent": done.sent, "failed": done.failed, "given_up": done.given_up})
     else:
         sys.stdout.write(f"{count} to try again: {done.sent} sent, {done.failed} failed for now, {done.given_up} given up\n")
     return SUCCEEDED if not done.failed and not done.given_up else FAILED
-
-
-def _channels(runtime: Runtime) -> Channels:
-    from ..notify.channels import Channels, NotifySettings
-
-    settings: Any = runtime.settings
-    return Channels(getattr(settings, "notify", None) or NotifySettings())
 
 
 _COMMANDS: dict[str, Callable[..., int]] = {"test": test, "list": listing, "retry": retry}

@@ -18,12 +18,13 @@ from typing import Any, Literal
 from ...policies import approvals, authority
 from ...schemas.approval import Actor, RequestStatus
 from ...schemas.canonical import canonical, digest
-from ...schemas.errors import IllegalTransition
+from ...schemas.errors import IllegalTransition, NotAllowed
 from ...schemas.event import Anchor, Verification
 from ...schemas.plan import Plan
 from ...schemas.results import Artifact, Results
 from ...schemas.risk import Level
 from ...schemas.run import RunRow, RunStatus
+from ..keep import is_plain
 from . import artifacts, log, plans, requests, runs, verify, waiting
 from .asking import Asking
 from .effects import Effects
@@ -36,7 +37,15 @@ class Ledger(Asking, Effects, Standing):
     # --- runs and plans -------------------------------------------------------------------------------------------------------------
 
     def admit(self, run_id: str, ask: Mapping[str, Any], *, graph: str, tier: int | None, title: str, requester: str) -> None:
-        """Record a new run and what it was asked for. Admitted twice is admitted once."""
+        """Record a new run and what it was asked for. Admitted twice is admitted once.
+
+        Raises:
+            NotAllowed: an id that is no plain name, or a tier that is no tier.
+        """
+        if not is_plain(run_id):
+            raise NotAllowed(f"{run_id!r} cannot be the id of a run", hint="a thread's id is made of letters, digits, `.`, `_` and `-`, at most 120")
+        if tier is not None and (type(tier) is not int or tier not in self.policy.tiers):
+            raise NotAllowed(f"there is no tier {tier!r}", hint=f"the rules know the tiers {', '.join(map(str, sorted(self.policy.tiers)))}")
         raw = canonical(ask)
         with self._write(deferred=True) as c:
             runs.admit(

@@ -15,6 +15,11 @@ from typing import Any
 from pydantic import BaseModel
 
 _NESTED = ("properties", "$defs")
+# Services that hold a model to a schema refuse bounds that they cannot hold it to; ours are checked afterwards anyway.
+_BOUNDS = frozenset({
+    "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems",
+    "uniqueItems", "default",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def _tidied(schema: Any, strict: bool) -> Any:
         return {"$ref": schema["$ref"]}  # strict readers take nothing beside a reference
     found: dict[str, Any] = {}
     for key, inner in schema.items():
-        if key in ("title", "examples") or (key == "default" and strict):
+        if key in ("title", "examples") or (strict and key in _BOUNDS):
             continue
         found[key] = {name: _tidied(one, strict) for name, one in inner.items()} if key in _NESTED else _tidied(inner, strict)
     if strict and found.get("type") == "object":

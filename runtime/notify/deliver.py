@@ -105,13 +105,15 @@ class Background:
         self._lock = threading.RLock()
         self._is_stopped = False
         self.counts: Counts | None = None
-        """What the pass did; `None` until it ended by itself."""
+        """What the pass did; `None` until it is over. A pass that was stopped, or that the store refused, counts nothing."""
         self._thread = threading.Thread(target=self._go, args=(ledger, channels, budget_s, known), name="assent notify", daemon=True)
         self._thread.start()
 
     def _go(self, ledger: Ledger, channels: Channels, budget_s: float, known: Sequence[str]) -> None:
+        counts = Counts()
         with contextlib.suppress(_Stopped, AssentError):  # what the store refused is still due, and the next pass tells
-            self.counts = deliver_due(ledger, channels, budget_s=budget_s, known=known, lock=self._lock, stopped=lambda: self._is_stopped)
+            counts = deliver_due(ledger, channels, budget_s=budget_s, known=known, lock=self._lock, stopped=lambda: self._is_stopped)
+        self.counts = counts
 
     def finish(self, patience_s: float = 2.0) -> bool:
         """Wait for the pass, at most `patience_s` seconds; after that it no longer touches the ledger. Returns whether it had ended."""
@@ -131,7 +133,8 @@ def test_channel(channels: Channels, name: str, now: datetime) -> Delivery:
     if sender is None:
         raise NotFound(f"there is no channel {name!r}", hint=f"the configured ones are: {', '.join(channels) or 'none'}; add it under `notify.channels` in config.yaml")
     notice = trial_notice(name, stamp(now))
-    return _tried(sender, lambda: render(Facts(notice, now), sent_at=now, known=channels.secrets), channels.time_s(name), channels.secrets)
+    known = channels.secrets
+    return _clean(_tried(sender, lambda: render(Facts(notice, now), sent_at=now, known=known), channels.time_s(name)), known)
 
 
 class _Stopped(Exception):
@@ -186,7 +189,7 @@ class _Pass:
             taken = outbox.claim(c, posted, self._now(c), time_s + GRACE_S + LEASE_S)
         if taken is None:
             return None
-        delivery = self._delivered(taken, sender, time_s)
+        delivery = _clean(self._delivered(taken, sender, time_s), self._known)
         with self._using(), self._ledger.store.write() as c:
             return outbox.mark(c, taken, delivery, self._now(c), self._channels.settings.backoff).state
 
@@ -201,9 +204,9 @@ class _Pass:
             with self._using():
                 facts = gather(self._ledger, taken.notice, taken.at)
         except AssentError as error:
-            return Delivery(outcome=Outcome.LATER, said=f"what it is about cannot be read: {error.message[:_SAID_CHARS]}")
+            return Delivery(outcome=Outcome.LATER, said=f"what it is about cannot be read: {error.message}")
         sent_at = self._wall()
-        return _tried(sender, lambda: render(facts, sent_at=sent_at, known=self._known, link=settings.link), time_s, self._known)
+        return _tried(sender, lambda: render(facts, sent_at=sent_at, known=self._known, link=settings.link), time_s)
 
     def _wall(self) -> datetime:
         return self._start + timedelta(seconds=self.elapsed())
@@ -229,7 +232,7 @@ def gather(ledger: Ledger, notice: Notice, at: datetime) -> Facts:
     return Facts(notice, at, plan, risk, request, results)
 
 
-def _tried(sender: Sender, message: Callable[[], Message], time_s: float, known: Sequence[str]) -> Delivery:
+def _tried(sender: Sender, message: Callable[[], Message], time_s: float) -> Delivery:
     """Write and send in a thread of its own, so that no receiver, resolver or library can hold the pass beyond its time."""
     box: list[Delivery] = []
 
@@ -244,6 +247,9 @@ def _tried(sender: Sender, message: Callable[[], Message], time_s: float, known:
     thread = threading.Thread(target=go, name="assent notify try", daemon=True)
     thread.start()
     thread.join(time_s + GRACE_S)
-    found = box[0] if box else Delivery(outcome=Outcome.LATER, said=f"no answer within {time_s:g} seconds")
+    return box[0] if box else Delivery(outcome=Outcome.LATER, said=f"no answer within {time_s:g} seconds")
+
+
+def _clean(delivery: Delivery, known: Sequence[str]) -> Delivery:
     # An answer may repeat what it was sent, and an exception what it was called with.
-    return found.model_copy(update={"said": excerpt(redact(found.said, known=known), _SAID_CHARS).shown if found.said else ""})
+    return delivery.model_copy(update={"said": excerpt(redact(delivery.said, known=known), _SAID_CHARS).shown if delivery.said else ""})

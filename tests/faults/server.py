@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import world
+import world  # type: ignore[import-not-found] # a script finds what lies beside it
 
 import assent
 import assent.schemas.errors
@@ -230,7 +230,7 @@ class Server:
                         continue
                     break
                 if waiting:
-                    self._waiting(lambda request=waiting[0]: asked.append(self._answer(runtime, scenario, request)))
+                    self._waiting(functools.partial(self._answer, runtime, scenario, waiting[0], asked))
                 else:
                     self._waiting(run.resume)
             else:
@@ -240,12 +240,13 @@ class Server:
             wrong += [f"log at the end: {problem}" for problem in runtime.verify().problems]
         return {"asked": asked, "wrong": wrong, "restarted": restarted}
 
-    def _answer(self, runtime: Any, scenario: str, request: Any) -> list[Any]:
+    def _answer(self, runtime: Any, scenario: str, request: Any, asked: list[list[Any]]) -> None:
         if request.kind == "plan":
             if any(earlier.kind == "plan" and earlier.status == "approved" for earlier in runtime.ledger.requests(request.run_id)):
                 raise AssertionError("asked a second time to approve the same bytes")
             approve(runtime, request.id)
-            return ["plan", request.subject.get("why", "")]
+            asked.append(["plan", request.subject.get("why", "")])
+            return
         found = world.happened(self.workspace, scenario, request.subject["step"], request.subject["direction"])
         verdict = "happened" if found else "did_not_happen"
         try:
@@ -256,7 +257,7 @@ class Server:
                 raise
             self.later += timedelta(hours=1)
             runtime.decide(request.id, verdict, actor=PEOPLE[0], reason="looked")
-        return ["in_doubt", request.subject["step"], request.subject["direction"], verdict]
+        asked.append(["in_doubt", request.subject["step"], request.subject["direction"], verdict])
 
     def _judge(self, scenario: str, phase: str, end: dict[str, Any], said: dict[str, Any] | None, *, exact: bool) -> dict[str, Any]:
         wrong: list[str] = []
@@ -316,7 +317,7 @@ class Server:
         if not base.exists():
             world.build(self.workspace)
             for earlier in BEFORE[phase]:
-                status, said = self._child(lambda earlier=earlier: self._drive(scenario, earlier, mode="count", n=0))
+                status, said = self._child(functools.partial(self._drive, scenario, earlier, mode="count", n=0))
                 assert status == "ended" and said and "error" not in said, (status, said)
             # Trials always run at the same path, because the ledger may hold it.
             shutil.copytree(self.here, base)
@@ -349,12 +350,12 @@ def _dispatching_late() -> Any:
     """The intent is not committed before the effect, but with the receipt after it."""
     real = Ledger.dispatch
 
-    def dispatch(self: Ledger, *given: Any, **more: Any) -> Any:
-        self._write = functools.partial(Ledger._write, self, deferred=True)  # type: ignore[method-assign]
+    def dispatch(self: Any, *given: Any, **more: Any) -> Any:
+        self._write = functools.partial(Ledger._write, self, deferred=True)
         try:
             return real(self, *given, **more)
         finally:
-            del self._write  # type: ignore[method-assign]
+            del self._write
 
     return patch.object(Ledger, "dispatch", dispatch)
 
@@ -398,10 +399,13 @@ def _be_child(act: Callable[[], dict[str, Any] | None], out: Path) -> None:
 def _shim_the_supervisor(paths: str, n: int, mode: int, log: str) -> None:
     extra = {"LD_PRELOAD": LIBRARY, "FAULT_PATHS": paths, "FAULT_N": str(n), "FAULT_MODE": str(mode), "FAULT_LOG": log}
 
-    def popen(*given: Any, env: Any = None, **more: Any) -> Any:
-        return subprocess.Popen(*given, env={**(env or {}), **extra}, **more)
+    real: Any = subprocess.Popen
 
-    process.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})  # type: ignore[attr-defined]
+    def popen(*given: Any, env: Any = None, **more: Any) -> Any:
+        return real(*given, env={**(env or {}), **extra}, **more)
+
+    seam: Any = process
+    seam.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})
 
 
 def _untrue(number: int, step: dict[str, Any], rows: list[Any], seen: str) -> Iterator[str]:

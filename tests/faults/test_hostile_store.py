@@ -258,7 +258,7 @@ def broken_at(trials: Any, scenario: str, phase: str, calls: list[int], writes: 
 @pytest.mark.parametrize(("scenario", "phase"), IO_PHASES, ids=io_ids)
 def test_disk_full_or_broken_at_a_sample_of_writes_loses_nothing_acknowledged(trials: Any, scenario: str, phase: str) -> None:
     writes = trials("count", scenario=scenario, phase=phase)
-    calls = sorted(random.Random(f"disk/{scenario}/{phase}").sample(range(1, len(writes) + 1), 7))
+    calls = sorted(random.Random(f"disk/{scenario}/{phase}").sample(range(1, len(writes) + 1), 4))
     counts = broken_at(trials, scenario, phase, calls, writes)
     assert counts["an error was told"] > counts["trials"] / 3
 
@@ -370,6 +370,10 @@ def test_database_that_does_not_take_the_durable_settings_is_refused(site: Site,
 # --- the checkpoints are a bookmark ------------------------------------------------------------------------------------------------------
 
 
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
 def _garbage(path: Path) -> None:
     path.write_bytes(random.Random("garbage").randbytes(20_000))
 
@@ -399,10 +403,10 @@ def _rows(statement: str) -> Callable[[Path], None]:
     return change
 
 
-_UNREADABLE = pytest.mark.xfail(strict=True, reason="a bookmark that cannot be read stops the run instead of being set aside")
+_UNREADABLE = pytest.mark.xfail(strict=True, reason="a file of checkpoints in which nothing can be deleted stops the run instead of being set aside")
 SPOILED: dict[str, Callable[[Path], None]] = {
     "deleted": Path.unlink,
-    "empty": lambda path: path.write_bytes(b"") and None,
+    "empty": _empty,
     "garbage": _garbage,
     "cut": _cut,
     "zeros inside": _zeros_within,
@@ -415,7 +419,7 @@ SPOILED: dict[str, Callable[[Path], None]] = {
 }
 
 
-_STOPS = ("zeros inside", "other tables", "checkpoint not readable", "write not readable")
+_STOPS = ("zeros inside", "other tables")
 
 
 @pytest.mark.parametrize("how", [pytest.param(how, marks=[_UNREADABLE] if how in _STOPS else []) for how in SPOILED])
@@ -475,7 +479,7 @@ def test_run_whose_step_still_runs_cannot_be_taken_over_after_its_owner_was_kill
     """The command holds the run's lock as long as it lives. Without that, the person who looks too early says that it did not happen."""
     (tmp_path / "ws").mkdir()
     plan = {"form": "assent.plan/1", "problem": {"title": "slow"}, "steps": [{"step": 1, "tool": "shell", "args": {"command": "touch began; sleep 1; printf x >> effects.log"}}]}
-    site = {"home": str(tmp_path / "home"), "workspace": str(tmp_path / "ws"), "config": CONFIG}
+    site: dict[str, Any] = {"home": str(tmp_path / "home"), "workspace": str(tmp_path / "ws"), "config": CONFIG}
     code = (
         "import sys, json, assent; plan, site = json.loads(sys.argv[1])\n"
         "with assent.open(**site) as runtime:\n"

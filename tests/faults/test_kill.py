@@ -78,7 +78,7 @@ def test_unharmed_run_ends_as_planned_and_the_shim_sees_every_place_that_it_writ
     assert len(writes) > 50
 
 
-@pytest.mark.parametrize(("scenario", "phase", "count"), [(*which, count) for which, count in zip(PHASES, (30, 60, 40, 70, 12, 40), strict=True)], ids=ids)
+@pytest.mark.parametrize(("scenario", "phase", "count"), [(*which, count) for which, count in zip(PHASES, (20, 40, 25, 45, 10, 25), strict=True)], ids=ids)
 def test_killed_at_a_sample_of_writes_every_effect_happens_once_or_is_in_doubt(trials: Any, scenario: str, phase: str, count: int) -> None:
     writes = trials("count", scenario=scenario, phase=phase)
     counts = run_all(trials, scenario, phase, spread(writes, count, f"{scenario}/{phase}"), writes)
@@ -107,7 +107,7 @@ def killed_twice(trials: Any, count: int) -> Counter[str]:
 
 
 def test_killed_again_while_going_on_every_effect_happens_once_or_is_in_doubt(trials: Any) -> None:
-    assert killed_twice(trials, 3)["killed"] > 10
+    assert killed_twice(trials, 2)["killed"] > 7
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_ctrl_c_at_a_sample_of_writes_leaves_a_run_that_goes_on(trials: Any) -> 
     counts: Counter[str] = Counter()
     for scenario, phase in PHASES:
         writes = trials("count", scenario=scenario, phase=phase)
-        chosen = [(n, "interrupt") for n, _ in spread(writes, 8, f"interrupt/{scenario}/{phase}")]
+        chosen = [(n, "interrupt") for n, _ in spread(writes, 4, f"interrupt/{scenario}/{phase}")]
         counts += run_all(trials, scenario, phase, chosen, writes)
     assert counts["interrupted"] >= 0.8 * counts["trials"]
 
@@ -138,9 +138,9 @@ def test_ctrl_c_at_random_moments_leaves_a_run_that_goes_on(trials: Any) -> None
     chance = random.Random("moments")
     counts: Counter[str] = Counter()
     for scenario, phase in PHASES[:4]:
-        for _ in range(6):
+        for _ in range(3):
             counts += run_all(trials, scenario, phase, [(0, "interrupt")], [], after_ms=chance.uniform(1, 120))
-    assert counts["interrupted"] > 3
+    assert counts["interrupted"] > 2
 
 
 @pytest.mark.slow
@@ -151,21 +151,21 @@ def test_ctrl_c_at_every_write_leaves_a_run_that_goes_on(trials: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("guard", "tell_tale", "scenario", "phase"),
+    ("guard", "tell_tale", "scenario", "phase", "where"),
     [
-        ("intent before effect", "the ledger says absent, the world says there", "completes", "decide"),
-        ("doubt is asked about", "the row was inserted twice", "completes", "decide"),
-        ("doubt is not done", "the ledger says there, the world says absent", "completes", "decide"),
-        ("undo once", "the shell wrote y 2 times", "completes", "rollback"),
-        ("made folders are cleared", "folder instead of None", "undone", "resume"),
+        ("intent before effect", "the ledger says absent, the world says there", "completes", "decide", "ws/"),
+        ("doubt is asked about", "the row was inserted twice", "completes", "decide", "ws/shop.db"),
+        ("doubt is not done", "the ledger says there, the world says absent", "completes", "decide", "ws/shop.db"),
+        ("undo once", "the shell wrote y 2 times", "completes", "rollback", "home/scratch"),
+        ("made folders are cleared", "folder instead of None", "undone", "resume", "ws/notes"),
     ],
 )
-def test_a_removed_guard_is_found(trials: Any, guard: str, tell_tale: str, scenario: str, phase: str) -> None:
+def test_a_removed_guard_is_found(trials: Any, guard: str, tell_tale: str, scenario: str, phase: str, where: str) -> None:
     """Each guard is taken out of the product in the processes of the trials (`server.GUARDS`), and the same trials that pass with it must fail."""
     supervisor = guard == "undo once"
     writes = trials("count_supervisor" if supervisor else "count", scenario=scenario, phase=phase)
-    acts = [n for n, (_, _, path) in enumerate(writes, 1) if path.startswith(("ws/", "home/scratch"))]
-    # What guards an effect matters from shortly before it until its receipt is committed.
+    acts = [n for n, (_, _, path) in enumerate(writes, 1) if path.startswith(where)]
+    # What guards an effect matters from its first write until its receipt is committed.
     near = [(n, mode) for n, mode in points(writes) if any(0 <= n - act <= 20 for act in acts)]
     found: list[str] = []
     for n, mode in near[::3] + near[1::3] + near[2::3]:

@@ -1,0 +1,63 @@
+"""A phase: three to five agents at once, one synthesis, one checkpoint. Embedded by other graphs, or run by itself.
+
+    START → dispatch_agents ─ one Send each → run_agent → collect → validate ─ passed → END
+            dispatch_agents ← narrower scope ─ validate ─ question → END
+
+`collect` is deferred: it runs when every agent has reported, failed, crashed or run out of its time. After a `question` the embedding graph asks a
+person and runs the phase again; what agents reported is taken from the store. The state holds digests; reports are kept by the ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import partial
+from typing import Any
+
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import END, START, StateGraph
+
+from ..nodes.phase_collect import acollect, collect
+from ..nodes.phase_dispatch_agents import adispatch_agents, dispatch_agents, sends
+from ..nodes.phase_ports import PhasePorts
+from ..nodes.phase_run_agent import arun_agent, run_agent
+from ..nodes.phase_state import AGAIN, AgentTask, PhaseInput, PhaseOutput, PhaseState
+from ..nodes.phase_validate import validate
+from ..policies.phase_size import SIZES, check_size
+from ..schemas.phase import PhaseSpec
+
+AFTER_DISPATCH: dict[Hashable, str] = {"one Send each": "run_agent"}
+AFTER_VALIDATE: dict[Hashable, str] = {"passed": END, AGAIN: "dispatch_agents", "question": END}
+
+
+def build(spec: PhaseSpec, ports: PhasePorts, *, sizes: range = SIZES) -> StateGraph[PhaseState, None, PhaseInput, PhaseOutput]:
+    """Return the graph of a phase, not compiled; it runs with `invoke` and `ainvoke`.
+
+    Args:
+        spec: the phase.
+        ports: what its stations can touch; the agents among them.
+        sizes: how many agents it may have; another range than three to five is for a fan-out whose breadth something else governs.
+
+    Raises:
+        InvalidPlan: too few or too many agents; the error proposes the split.
+    """
+    check_size(spec, sizes)
+    bound = {"spec": spec, "ports": ports}
+    graph: StateGraph[PhaseState, None, PhaseInput, PhaseOutput] = StateGraph(PhaseState, input_schema=PhaseInput, output_schema=PhaseOutput)
+    graph.add_node("dispatch_agents", _both(dispatch_agents, adispatch_agents, bound), input_schema=PhaseState)
+    graph.add_node("run_agent", _both(run_agent, arun_agent, bound), input_schema=AgentTask)
+    graph.add_node("collect", _both(collect, acollect, bound), input_schema=PhaseState, defer=True)
+    graph.add_node("validate", partial(validate, spec=spec, ports=ports), input_schema=PhaseState)
+    graph.add_edge(START, "dispatch_agents")
+    graph.add_conditional_edges("dispatch_agents", sends, AFTER_DISPATCH)
+    graph.add_edge("run_agent", "collect")
+    graph.add_edge("collect", "validate")
+    graph.add_conditional_edges("validate", _route, AFTER_VALIDATE)
+    return graph
+
+
+def _both(function: Any, coroutine: Any, bound: dict[str, Any]) -> RunnableLambda[Any, Any]:
+    return RunnableLambda(partial(function, **bound), afunc=partial(coroutine, **bound), name=function.__name__)
+
+
+def _route(state: PhaseState) -> str:
+    return state["route"]

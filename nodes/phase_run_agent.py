@@ -1,0 +1,38 @@
+"""Station `run_agent`: wait for one agent, no longer than its limit, and say what became of it. There is one for each agent, by `Send`.
+
+It starts the agent where that is still to do, because another process may have died after the start. With more agents than a small thread pool
+can wait for, it leaves the waiting to `collect`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..schemas.phase import PhaseSpec, Settled
+from .phase_crew import Slot
+from .phase_ports import PhasePorts
+from .phase_state import AgentTask
+from .phase_tell import tell
+from .phase_work import abegin, begin
+
+
+def run_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
+    """Wait for an agent. Raises: OSError: its report could not be kept."""
+    found = begin(task, spec, ports)
+    return _update(ports.crew.wait(found, patiently=False) if isinstance(found, Slot) else found, task, spec, ports)
+
+
+async def arun_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
+    """Do what `run_agent` does without blocking the loop."""
+    found = await abegin(task, spec, ports)
+    return _update(await ports.crew.await_(found) if isinstance(found, Slot) else found, task, spec, ports)
+
+
+def _update(settled: Settled | None, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
+    if settled is None:
+        return {"settled": {task["agent_id"]: {"round": task["round"], "attempt": task["attempt"]}}}
+    tell(
+        ports, "phase.agent", phase=spec.name, agent=settled.agent_id, outcome=settled.outcome.value, reason=settled.reason, took_s=settled.took_s,
+        reused=settled.reused,
+    )
+    return {"settled": {task["agent_id"]: settled.as_json()}}

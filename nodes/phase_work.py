@@ -1,0 +1,148 @@
+"""One agent's work in a phase: is its report there already, what is it told, and what became of it. Shared by the stations of a phase.
+
+Rules: a report is kept before anybody hears of it; the same agent asked the same about the same inputs is not run again; only an agent's own
+answer counts as its report. Source: E9, E10, E13.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from langgraph.errors import GraphBubbleUp
+
+from ..policies.agent_message import Unreadable, read_answer, task_message
+from ..policies.phase_recovery import callable_for
+from ..policies.redact import redact
+from ..schemas.agent_message import AgentMessage
+from ..schemas.canonical import canonical, digest, parse
+from ..schemas.errors import NotFound
+from ..schemas.phase import AgentOutcome, AgentSpec, FaultCategory, PhaseSpec, Settled
+from .phase_crew import AsksPerson, Exhausted, Key, Late, Slot, Work
+from .phase_ports import PhasePorts
+from .phase_state import AgentTask
+
+ANY_RUN = ""
+_REASON = 500
+
+
+def begin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
+    """Start an agent's work unless its report is there. Raises: NotFound: the ports have no such agent."""
+    found = _earlier(task, spec, ports)
+    return found if found is not None else ports.crew.begin(_key(task, spec), lambda: _work(task, spec, ports))
+
+
+async def abegin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
+    """Do what `begin` does, with coroutines on the caller's loop."""
+    found = _earlier(task, spec, ports)
+    return found if found is not None else await ports.crew.abegin(_key(task, spec), lambda: _work(task, spec, ports))
+
+
+def release(run_id: str, round_: int, spec: PhaseSpec, ports: PhasePorts) -> None:
+    """Forget the work of a round."""
+    ports.crew.release((run_id, spec.name, str(round_)))
+
+
+def input_digest(task: AgentTask, spec: PhaseSpec) -> str:
+    """Return what names an agent's work: its role, its callable, what it is told and what it is to look at."""
+    agent = spec.agent(task["agent_id"])
+    asked = {
+        "phase": [spec.name, spec.number],
+        "agent": [agent.id, agent.role, _callable(task, agent), agent.prompt, list(agent.tools)],
+        "focus": task["focus"],
+        "inputs": task["inputs"],
+    }
+    return digest(canonical(asked))
+
+
+def read_report(reference: str, ports: PhasePorts) -> AgentMessage:
+    """Return a kept message. Raises: KeyError, StoreCorrupt: it is not there, or not what it was."""
+    return AgentMessage.model_validate(parse(ports.keep.get(reference)))
+
+
+def _key(task: AgentTask, spec: PhaseSpec) -> Key:
+    return (task["run_id"], spec.name, str(task["round"]), str(task["attempt"]), task["agent_id"])
+
+
+def _callable(task: AgentTask, agent: AgentSpec) -> str:
+    was = FaultCategory(task["was"]) if task["was"] else None
+    return callable_for(agent, was, task["attempt"])
+
+
+def _earlier(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled | None:
+    name = input_digest(task, spec)
+    for run_id in (task["run_id"], ANY_RUN) if spec.reuse == "any run" else (task["run_id"],):
+        found = ports.store.get(run_id, spec.name, task["agent_id"], name)
+        if found is None or not found.has_reported:
+            continue
+        try:
+            read_report(found.digest, ports)
+        except (KeyError, ValueError, RuntimeError):
+            continue  # the note outlived the report, or one of them was changed: run it again
+        return found.model_copy(update={"reused": True, "took_s": 0.0, "round": task["round"], "attempt": task["attempt"]})
+    return None
+
+
+def _work(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Work:
+    agent = spec.agent(task["agent_id"])
+    name = _callable(task, agent)
+    call = ports.agents.get(name)
+    if call is None:
+        raise NotFound(f"phase {spec.name!r} has no agent {name!r}", hint=f"the ports have: {', '.join(sorted(ports.agents)) or 'none'}")
+    message = task_message(spec, agent, focus=tuple(task["focus"]), inputs=task["inputs"], attempt=task["attempt"], now=ports.clock())
+
+    def settle(answer: Any, error: BaseException | None, took_s: float) -> Settled:
+        settled = _settled(answer, error, took_s, task, spec, ports)
+        if settled.has_reported:
+            for run_id in (task["run_id"], ANY_RUN) if spec.reuse == "any run" else (task["run_id"],):
+                ports.store.put(run_id, spec.name, agent.id, input_digest(task, spec), settled)
+        return settled
+
+    return Work(
+        call=lambda: call(message), settle=settle, time_s=min(agent.limits.time_s, spec.time_limit_s), acall=_coroutine(call, message),
+    )
+
+
+def _coroutine(call: Any, message: AgentMessage) -> Callable[[], Any] | None:
+    acall = getattr(call, "acall", None)
+    if acall is None and inspect.iscoroutinefunction(call):
+        acall = call
+    return None if acall is None else lambda: acall(message)
+
+
+def _settled(answer: Any, error: BaseException | None, took_s: float, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled:
+    agent = spec.agent(task["agent_id"])
+
+    def ended(outcome: AgentOutcome, reason: str = "", category: FaultCategory | None = None, **more: Any) -> Settled:
+        return Settled(
+            agent_id=agent.id, outcome=outcome, reason=redact(reason)[:_REASON], category=category, took_s=round(took_s, 4), attempt=task["attempt"],
+            round=task["round"], **more,
+        )
+
+    if error is not None:
+        return ended(*_fault(error))
+    try:
+        message = read_answer(answer, spec, agent, took_s=took_s, attempt=task["attempt"], now=ports.clock())
+    except Unreadable as refused:
+        return ended(AgentOutcome.INVALID, refused.reason, refused.category)
+    data = canonical(message.as_json())
+    where = {"digest": ports.keep.put(data), "size_bytes": len(data)}
+    if message.body.message_type == "error":
+        said = message.body.content.get("summary") or message.body.content.get("error") or "it answered with an error"
+        return ended(AgentOutcome.FAILED, str(said), FaultCategory.AGENT_FAILURE, **where)
+    return ended(AgentOutcome.REPORTED, **where)
+
+
+def _fault(error: BaseException) -> tuple[AgentOutcome, str, FaultCategory]:
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, Late):
+        return AgentOutcome.LATE, str(error), FaultCategory.AGENT_FAILURE
+    if isinstance(error, Exhausted | MemoryError | RecursionError):
+        return AgentOutcome.CRASHED, str(error) if isinstance(error, Exhausted) else said, FaultCategory.RESOURCE_EXHAUSTION
+    if isinstance(error, AsksPerson | GraphBubbleUp):
+        # It stopped before it acted; nothing that it wanted was done.
+        return AgentOutcome.ASKS, str(error) or "it stopped with a question", FaultCategory.AGENT_FAILURE
+    if isinstance(error, ConnectionError | TimeoutError):
+        return AgentOutcome.CRASHED, said, FaultCategory.INTEGRATION_FAILURE
+    return AgentOutcome.CRASHED, said, FaultCategory.AGENT_FAILURE
