@@ -132,10 +132,11 @@ def _reading(number: int, direction: str, measure: Measure, rows: list[Dispatch]
 
 def _steps(plan: Plan, rows: list[Dispatch]) -> tuple[StepResult, ...]:
     found = []
+    newest = {d.step: d for d in rows if d.direction == "do"}
+    taken_back = {d.step for d in rows if d.direction == "undo" and d.state is DispatchState.DONE}
     for step in plan.steps:
-        did = [d for d in rows if d.direction == "do" and d.step == step.step]
-        undone = any(d.direction == "undo" and d.step == step.step and d.state is DispatchState.DONE for d in rows)
-        last = did[-1] if did else None
+        undone = step.step in taken_back
+        last = newest.get(step.step)
         receipt = last.receipt if last else None
         found.append(
             StepResult(

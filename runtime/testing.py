@@ -78,6 +78,7 @@ class RecorderArguments(Arguments):
     effect_class: Literal["transactional", "keyed", "conditional", "readable", "opaque"] = "opaque"
     can_undo: bool = True
     undo: Literal["done", "failed", "unknown", "unverified", "raises", "dies_after"] = "done"
+    path: str | None = Field(default=None, description="Names a place, for grants that are about one; nothing is written there.")
     looks: bool = Field(default=False, description="Reads only: no effect, and `value` of the output is the number of effects so far.")
 
 

@@ -644,6 +644,46 @@ def test_the_background_pass_delivers(world: World, webhook: WebhookRig) -> None
     assert passing.counts == Counts(sent=1) and webhook.ids == [world.notices[0].id]
 
 
+def test_what_comes_in_during_a_pass_is_sent_by_the_same_thread(world: World, webhook: WebhookRig) -> None:
+    webhook.mode = "hangs"
+    passing = deliver.in_background(world.runtime.ledger, world.channels(webhook))
+    while not webhook.seen:
+        time.sleep(0.01)
+    webhook.mode = "ok"
+    late = world.notices[0].model_copy(update={"id": "ntc_" + "f" * 24})
+    world.put([late])
+    assert passing.again() is True
+    webhook.released.set()
+    assert passing.finish(10) is True
+    assert passing.counts == Counts(sent=1, failed=1) and webhook.ids == [late.id]
+    assert passing.again() is False, "it is over; another one has to be started"
+
+
+def test_a_run_tells_people_from_its_pause_to_its_end(
+    door: Callable[..., Runtime], webhook: WebhookRig, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in webhook.environ.items():
+        monkeypatch.setenv(name, value)
+    rows = {"channels": {"x": webhook.settings() | {"time": 5}}, "routes": [{"events": ["*"], "channels": ["x"]}]}
+    runtime = door("dora", notify=rows)
+    first, second = runtime.start(recorded("a")), runtime.start(recorded("b"))
+    runtime.decide(runtime.ledger.requests(first.id)[0].id, "approve", actor={"id": "lena", "assurance": "authenticated"})
+    clock.advance(days=8)
+    runtime.sweep()
+    runtime.close()
+    last = door("dora", notify=rows)
+    clock.advance(days=1)
+    last.sweep()
+    told = [(json.loads(body)["run"], json.loads(body)["event"]) for _, _, body in webhook.seen]
+    for event in ("request.opened", "request.approved", "run.completed"):
+        assert told.count((first.id, event)) == 1, event
+    for event in ("request.opened", "request.expired", "run.expired"):
+        assert told.count((second.id, event)) == 1, event
+    with last.ledger.store.read() as c:
+        assert outbox.listed(c) == []
+    assert last.verify().ok
+
+
 def test_a_question_that_was_settled_meanwhile_says_so(world: World, webhook: WebhookRig) -> None:
     world.runtime.decide(world.request.id, "reject", actor={"id": "lena", "assurance": "authenticated"})
     world.deliver(webhook)

@@ -25,6 +25,16 @@ GENESIS = bytes(32)
 _PREFIX = b"assent/chain/v1\x00"
 
 
+class Connection(sqlite3.Connection):
+    """A connection that knows the newest entry while it holds the write transaction, in which nobody else can add one."""
+
+    newest: tuple[int, bytes, datetime] | None = None
+    """Set by `append`; whoever begins or undoes a transaction sets it to `None`."""
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 def link(previous: bytes, entry: bytes) -> bytes:
     """Return the chain value after `entry`."""
     return hashlib.sha256(_PREFIX + previous + hashlib.sha256(b"\x00" + entry).digest()).digest()
@@ -33,6 +43,8 @@ def link(previous: bytes, entry: bytes) -> bytes:
 @decoding
 def head(connection: sqlite3.Connection) -> tuple[int, bytes, datetime | None]:
     """Return number, chain value and time of the newest entry; (0, zeros, None) for an empty log."""
+    if isinstance(connection, Connection) and connection.newest is not None and connection.in_transaction:
+        return connection.newest
     row = connection.execute("SELECT seq, chain, bytes FROM event ORDER BY seq DESC LIMIT 1").fetchone()
     return (0, GENESIS, None) if row is None else (row[0], row[1], datetime.fromisoformat(json.loads(row[2])["at"]))
 
@@ -56,8 +68,11 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
     _check(data)
     entry = {"actor": actor, "at": stamp(at), "data": data, "run": run_id, "seq": seq + 1, "type": kind, "v": 1}
     # For these types and ASCII keys, sorted keys without blanks are exactly RFC 8785; the verifier checks each entry against it.
-    raw = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("utf-8")
-    connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, raw, link(chain, raw)))
+    raw = _ENCODE(entry).encode("utf-8")
+    after = link(chain, raw)
+    connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, raw, after))
+    if isinstance(connection, Connection):
+        connection.newest = (seq + 1, after, at)
     return seq + 1
 
 

@@ -24,7 +24,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ...schemas.errors import StoreCorrupt, StoreError, StoreNewer, StoreUnavailable, StoreUnsafe
-from . import tables
+from . import log, tables
 from .rows import REMEDY
 
 _FULL = 2
@@ -57,7 +57,9 @@ class Store:
                 # SQLite would create it with the umask; the ledger is for its owner only.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._gate = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            self.connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256)
+            self.connection = sqlite3.connect(
+                path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256, factory=log.Connection
+            )
             try:
                 self._settle()
                 self._migrate(clock)
@@ -179,6 +181,7 @@ class Store:
         self._enter()
         try:
             self._check()
+            self.connection.newest = None
             self.connection.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._leave()
@@ -201,6 +204,7 @@ class Store:
 
     def _undo(self, joined: bool) -> None:
         """Undo one write: alone, where it joined what was already open."""
+        self.connection.newest = None
         if joined:
             with contextlib.suppress(sqlite3.Error):
                 self.connection.execute("ROLLBACK TO part")
@@ -209,6 +213,7 @@ class Store:
         self._rollback()
 
     def _rollback(self) -> None:
+        self.connection.newest = None
         # After some errors SQLite has rolled back by itself; asking again would hide the first error.
         if self.connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):

@@ -32,7 +32,7 @@ from .deadline import within
 from .port import Answer
 from .reading import read_answer
 from .shape import Shape, shape_of
-from .waiting import is_worth_repeating, wait_s
+from .waiting import asked_s, is_worth_repeating, wait_s
 
 if TYPE_CHECKING:
     import openai
@@ -174,9 +174,12 @@ class _Call:
             raise self.failed("quota" if code == "insufficient_quota" else kind, said)
         if self.made >= self.options.attempts:
             raise self.failed(kind, f"{said} ({self.made} attempts)")
-        pause = wait_s(self.made, headers, datetime.now(UTC), random.random())  # noqa: S311 - spreads clients, keeps no secret
-        if pause >= self._left():
-            raise self.failed(kind, f"{said}; the service asks to wait {pause:g} s, and the answer is due in {self._left():.1f} s")
+        now = datetime.now(UTC)
+        pause = wait_s(self.made, headers, now, random.random())  # noqa: S311 - spreads clients, keeps no secret
+        left = self._left()
+        if pause >= left:
+            asked = "the service asks to wait" if asked_s(headers, now) is not None else "the next attempt would come after"
+            raise self.failed(kind, f"{said}; {asked} {pause:.3g} s, and the answer is due in {left:.1f} s")
         self.options.sleep(pause)
 
     def _left(self) -> float:

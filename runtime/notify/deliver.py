@@ -49,7 +49,11 @@ class Counts:
 
     def plus(self, state: str) -> Counts:
         """Return the counts with one more; `waiting` is a try that failed."""
-        return Counts(self.sent + (state == "sent"), self.failed + (state == "waiting"), self.given_up + (state == "given_up"))
+        return self + Counts(state == "sent", state == "waiting", state == "given_up")
+
+    def __add__(self, other: Counts) -> Counts:
+        """Return the sums."""
+        return Counts(self.sent + other.sent, self.failed + other.failed, self.given_up + other.given_up)
 
 
 def deliver_due(
@@ -104,6 +108,7 @@ class Background:
     def __init__(self, ledger: Ledger, channels: Channels, budget_s: float, known: Sequence[str]) -> None:
         self._lock = threading.RLock()
         self._is_stopped = False
+        self._is_asked = False
         self.counts: Counts | None = None
         """What the pass did; `None` until it is over. A pass that was stopped, or that the store refused, counts nothing."""
         self._thread = threading.Thread(target=self._go, args=(ledger, channels, budget_s, known), name="assent notify", daemon=True)
@@ -111,9 +116,20 @@ class Background:
 
     def _go(self, ledger: Ledger, channels: Channels, budget_s: float, known: Sequence[str]) -> None:
         counts = Counts()
-        with contextlib.suppress(_Stopped, AssentError):  # what the store refused is still due, and the next pass tells
-            counts = deliver_due(ledger, channels, budget_s=budget_s, known=known, lock=self._lock, stopped=lambda: self._is_stopped)
-        self.counts = counts
+        while True:
+            self._is_asked = False
+            with contextlib.suppress(_Stopped, AssentError):  # what the store refused is still due, and the next pass tells
+                counts += deliver_due(ledger, channels, budget_s=budget_s, known=known, lock=self._lock, stopped=lambda: self._is_stopped)
+            with self._lock:
+                if not self._is_asked or self._is_stopped:
+                    self.counts = counts
+                    return
+
+    def again(self) -> bool:
+        """Ask for another pass after this one, for what was put into the outbox meanwhile. Returns false when it is over and a new one is needed."""
+        with self._lock:
+            self._is_asked = True
+            return self.counts is None
 
     def finish(self, patience_s: float = 2.0) -> bool:
         """Wait for the pass, at most `patience_s` seconds; after that it no longer touches the ledger. Returns whether it had ended."""
