@@ -9,11 +9,11 @@ person and runs the phase again; what agents reported is taken from the store. T
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import Any
 
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
 from ..nodes.phase_collect import acollect, collect
@@ -55,8 +55,23 @@ def build(spec: PhaseSpec, ports: PhasePorts, *, sizes: range = SIZES) -> StateG
     return graph
 
 
-def _both(function: Any, coroutine: Any, bound: dict[str, Any]) -> RunnableLambda[Any, Any]:
-    return RunnableLambda(partial(function, **bound), afunc=partial(coroutine, **bound), name=function.__name__)
+class _Both(Runnable[Any, Any]):
+    """A station with a way for each kind of caller. LangChain's own lambda reads both signatures anew at every call, which 100 agents feel."""
+
+    def __init__(self, function: Callable[[Any], Any], coroutine: Callable[[Any], Awaitable[Any]], name: str) -> None:
+        self.function = function
+        self.coroutine = coroutine
+        self.name = name
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return self.function(input)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return await self.coroutine(input)
+
+
+def _both(function: Any, coroutine: Any, bound: dict[str, Any]) -> Runnable[Any, Any]:
+    return _Both(partial(function, **bound), partial(coroutine, **bound), function.__name__)
 
 
 def _route(state: PhaseState) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 from ..policies.consolidation import merge
 from ..schemas.agent_message import AgentMessage
-from ..schemas.canonical import canonical
 from ..schemas.errors import StoreCorrupt
 from ..schemas.phase import AgentOutcome, FaultCategory, PhaseSpec, Settled
 from .phase_crew import Slot
@@ -58,7 +57,7 @@ def _consolidated(state: PhaseState, waited: dict[str, Settled], spec: PhaseSpec
     found = merge(
         spec, messages, list(known.values()), now=ports.clock(), run_id=state["run_id"], resolutions=ports.resolutions(state["run_id"], spec.name)
     )
-    reference = ports.keep.put(canonical(found.as_json()))
+    reference = ports.keep.put(found.model_dump_json(exclude_none=True).encode())
     ports.files(spec, found, messages)
     release(state["run_id"], state["round"], spec, ports)
     tell(

@@ -2,7 +2,8 @@
 
 Rules:
 - LangGraph's thread pool (as few as five) does not limit how many agents work at once: a blocking agent has a daemonic thread of its own, a
-  coroutine of an async caller a task on the caller's loop.
+  coroutine of an async caller a task on the caller's loop. With more agents than a phase has, only the first stations wait; the others leave it
+  to the collecting one, so that LangGraph's work for each of them is done while the agents work.
 - Starting the same work twice is starting it once, so stations may be run again.
 - Whoever gives up on an agent and an agent that finishes settle it under one lock: a late answer is never kept.
 - A thread cannot be killed. It is abandoned, and it ends with the process; what has to be stopped for certain runs in a process of its own
@@ -24,8 +25,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Key = tuple[str, ...]
-AT_ONCE = 4
-"""How many stations may block while they wait: one less than the smallest pool that LangGraph makes."""
+AT_ONCE = 5
+"""How many stations may wait at once: as many as a phase has agents, and as the smallest pool that LangGraph makes has threads."""
 
 
 class Late(Exception):
@@ -116,6 +117,11 @@ class Crew:
             threading.Thread(target=_in_thread, args=(slot,), name=f"assent agent {key[-1]}", daemon=True).start()
         return slot
 
+    def running(self, key: Key) -> Slot | None:
+        """Return the slot of work that was started and need not begin anew."""
+        slot = self._slots.get(key)
+        return None if slot is None or slot.is_over else slot
+
     def wait(self, slot: Slot, *, patiently: bool = True) -> Any:
         """Wait until work is settled, at most until its limit.
 
@@ -137,9 +143,13 @@ class Crew:
             if not patiently:
                 self._waiting.release()
 
-    async def await_(self, slot: Slot) -> Any:
+    async def await_(self, slot: Slot, *, patiently: bool = True) -> Any:
         """Wait as `wait` does without blocking the loop. Cancelling it cancels the agent."""
-        if not slot.future.done():
+        if slot.future.done():
+            return slot.future.result()
+        if not patiently and not self._waiting.acquire(blocking=False):
+            return None
+        try:
             waiter = asyncio.wrap_future(slot.future)
             try:
                 await asyncio.wait({waiter}, timeout=max(0.0, slot.deadline - time.monotonic()))
@@ -151,7 +161,10 @@ class Crew:
                 if not waiter.cancel() and not waiter.cancelled():
                     waiter.exception()  # looked at, so that asyncio does not report what is raised below
             slot.give_up()
-        return slot.future.result()
+            return slot.future.result()
+        finally:
+            if not patiently:
+                self._waiting.release()
 
     def release(self, key: Key) -> None:
         """Forget the settled work whose keys begin like this; what comes late finds itself given up."""

@@ -25,7 +25,7 @@ def run_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[st
 async def arun_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     """Do what `run_agent` does without blocking the loop."""
     found = await abegin(task, spec, ports)
-    return _update(await ports.crew.await_(found) if isinstance(found, Slot) else found, task, spec, ports)
+    return _update(await ports.crew.await_(found, patiently=False) if isinstance(found, Slot) else found, task, spec, ports)
 
 
 def _update(settled: Settled | None, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:

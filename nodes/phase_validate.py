@@ -10,7 +10,6 @@ from typing import Any
 
 from ..policies.checkpoint import check
 from ..schemas.approval import Question
-from ..schemas.canonical import parse
 from ..schemas.consolidated import CheckpointResult, Consolidated
 from ..schemas.phase import PhaseSpec
 from .phase_ports import PhasePorts
@@ -22,7 +21,7 @@ _KINDS = {"resolve": Question.CONFLICT, "ask": Question.GATE}
 
 def validate(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     """Hold the synthesis against the criteria. Raises: KeyError, StoreCorrupt: the synthesis is not there, or was changed."""
-    found = Consolidated.model_validate(parse(ports.keep.get(state["consolidated"])))
+    found = Consolidated.model_validate_json(ports.keep.get(state["consolidated"]))
     result = check(spec, found, attempt=state["attempt"])
     ports.record(state["run_id"], result)
     tell(ports, "phase.checked", phase=spec.name, passed=result.passed, action=result.action, reasons=list(result.reasons))

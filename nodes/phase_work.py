@@ -16,7 +16,7 @@ from ..policies.agent_message import Unreadable, read_answer, task_message
 from ..policies.phase_recovery import callable_for
 from ..policies.redact import redact
 from ..schemas.agent_message import AgentMessage
-from ..schemas.canonical import canonical, digest, parse
+from ..schemas.canonical import canonical, digest
 from ..schemas.errors import NotFound
 from ..schemas.phase import AgentOutcome, AgentSpec, FaultCategory, PhaseSpec, Settled
 from .phase_crew import AsksPerson, Exhausted, Key, Late, Slot, Work
@@ -29,14 +29,16 @@ _REASON = 500
 
 def begin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
     """Start an agent's work unless its report is there. Raises: NotFound: the ports have no such agent."""
-    found = _earlier(task, spec, ports)
-    return found if found is not None else ports.crew.begin(_key(task, spec), lambda: _work(task, spec, ports))
+    key = _key(task, spec)
+    found = ports.crew.running(key) or _earlier(task, spec, ports)
+    return found if found is not None else ports.crew.begin(key, lambda: _work(task, spec, ports))
 
 
 async def abegin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
     """Do what `begin` does, with coroutines on the caller's loop."""
-    found = _earlier(task, spec, ports)
-    return found if found is not None else await ports.crew.abegin(_key(task, spec), lambda: _work(task, spec, ports))
+    key = _key(task, spec)
+    found = ports.crew.running(key) or _earlier(task, spec, ports)
+    return found if found is not None else await ports.crew.abegin(key, lambda: _work(task, spec, ports))
 
 
 def release(run_id: str, round_: int, spec: PhaseSpec, ports: PhasePorts) -> None:
@@ -58,7 +60,7 @@ def input_digest(task: AgentTask, spec: PhaseSpec) -> str:
 
 def read_report(reference: str, ports: PhasePorts) -> AgentMessage:
     """Return a kept message. Raises: KeyError, StoreCorrupt: it is not there, or not what it was."""
-    return AgentMessage.model_validate(parse(ports.keep.get(reference)))
+    return AgentMessage.model_validate_json(ports.keep.get(reference))
 
 
 def _key(task: AgentTask, spec: PhaseSpec) -> Key:
@@ -90,13 +92,14 @@ def _work(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Work:
     call = ports.agents.get(name)
     if call is None:
         raise NotFound(f"phase {spec.name!r} has no agent {name!r}", hint=f"the ports have: {', '.join(sorted(ports.agents)) or 'none'}")
+    asked = input_digest(task, spec)
     message = task_message(spec, agent, focus=tuple(task["focus"]), inputs=task["inputs"], attempt=task["attempt"], now=ports.clock())
 
     def settle(answer: Any, error: BaseException | None, took_s: float) -> Settled:
         settled = _settled(answer, error, took_s, task, spec, ports)
         if settled.has_reported:
             for run_id in (task["run_id"], ANY_RUN) if spec.reuse == "any run" else (task["run_id"],):
-                ports.store.put(run_id, spec.name, agent.id, input_digest(task, spec), settled)
+                ports.store.put(run_id, spec.name, agent.id, asked, settled)
         return settled
 
     return Work(
@@ -126,8 +129,8 @@ def _settled(answer: Any, error: BaseException | None, took_s: float, task: Agen
         message = read_answer(answer, spec, agent, took_s=took_s, attempt=task["attempt"], now=ports.clock())
     except Unreadable as refused:
         return ended(AgentOutcome.INVALID, refused.reason, refused.category)
-    data = canonical(message.as_json())
-    where = {"digest": ports.keep.put(data), "size_bytes": len(data)}
+    data = message.model_dump_json(exclude_none=True).encode()
+    where: dict[str, Any] = {"digest": ports.keep.put(data), "size_bytes": len(data)}
     if message.body.message_type == "error":
         said = message.body.content.get("summary") or message.body.content.get("error") or "it answered with an error"
         return ended(AgentOutcome.FAILED, str(said), FaultCategory.AGENT_FAILURE, **where)

@@ -11,20 +11,23 @@ Source: E8 and E10 (data corruption: validation and partial acceptance). Deliber
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ..schemas.agent_message import AgentMessage, AgentReport, Body, Header, Metadata
-from ..schemas.canonical import canonical, parse
+from ..schemas.canonical import parse
 from ..schemas.phase import AgentSpec, FaultCategory, PhaseSpec
-from .redact import redact_value
+from .redact import find_secrets, redact_value
 
 _LISTS = ("findings", "risks", "advice")
 _PARTS = frozenset(AgentReport.model_fields)
 _SHOWN = 160
+_OURS = _PARTS | frozenset({"subject", "aspect", "severity", "text", "level", "action", "layer", "content", "next_action"})
+"""Names of our own fields, beside which no text becomes a secret."""
 
 
 class Unreadable(Exception):
@@ -75,9 +78,10 @@ def read_answer(raw: Any, spec: PhaseSpec, agent: AgentSpec, *, took_s: float, a
     content = message.body.content
     if message.body.message_type != "error":
         content = _content(content).as_json()
+    said = _redacted({"content": content, "next_action": message.body.next_action})
     return AgentMessage(
         header=message.header,
-        body=message.body.model_copy(update={"content": redact_value(content), "next_action": redact_value(message.body.next_action)}),
+        body=message.body.model_copy(update=said),
         metadata=message.metadata.model_copy(update={"execution_time": round(took_s, 6), "retry_count": attempt}),
     )
 
@@ -100,12 +104,12 @@ def _value(raw: Any, most_bytes: int) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise Unreadable(FaultCategory.DATA_CORRUPTION, f"a message, a report or JSON text was expected, found {type(raw).__name__}")
     try:
-        data = canonical(dict(raw))
+        data = json.dumps(raw if isinstance(raw, dict) else dict(raw), ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError) as error:
         raise Unreadable(FaultCategory.DATA_CORRUPTION, f"its answer is not a JSON value: {str(error)[:_SHOWN]}") from None
     if len(data) > most_bytes:
         raise Unreadable(FaultCategory.RESOURCE_EXHAUSTION, f"it answered with {len(data):,} bytes, at most {most_bytes:,} are read")
-    found: dict[str, Any] = parse(data)
+    found: dict[str, Any] = json.loads(data)
     return found
 
 
@@ -143,6 +147,27 @@ def _in_part(told: dict[str, Any], error: ValidationError) -> AgentReport:
         return AgentReport.model_validate({**told, **left, "not_looked_at": [*told.get("not_looked_at", ()), *dropped]})
     except ValidationError as still:
         raise Unreadable(FaultCategory.DATA_CORRUPTION, f"its report does not follow the protocol: {_first(still)}") from None
+
+
+def _redacted(value: dict[str, Any]) -> dict[str, Any]:
+    # Looking through all texts at once costs a fifth of looking through each; only where something is found, each is looked through.
+    if not find_secrets("\n".join(_texts(value))):
+        return value
+    found: dict[str, Any] = redact_value(value)
+    return found
+
+
+def _texts(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        if key and key not in _OURS:
+            yield f"{key}: {value}"
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts(inner, str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _first(error: ValidationError) -> str:

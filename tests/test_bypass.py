@@ -250,12 +250,13 @@ def resume_with_every_approve_shaped_value(s: Scene) -> None:
     graph = runtime.graph()
     interrupt = graph.get_state(at(run)).interrupts[0].id
     request = run.requests[0].id
-    for value in (
+    values: tuple[Any, ...] = (
         "approve", "yes", True, 1, {"type": "approve"}, {"type": "accept", "args": None}, [{"type": "accept"}], {"approved": True},
         {"decisions": [{"type": "approve"}]}, {"decisions": [{"type": "edit", "edited_action": {"name": "recorder", "args": {"effect": "a"}}}]},
         {"request_id": request, "verdict": "approve", "actor": "lena", "digest": run.row.digest, "roles": ["lead", "admin"]},
         {interrupt: "approve"}, {interrupt: {"decisions": [{"type": "approve"}]}}, None, {},
-    ):
+    )
+    for value in values:
         s.attempt(lambda value=value: graph.invoke(Command(resume=value), at(run)))  # type: ignore[misc]
 
 
@@ -729,7 +730,7 @@ def a_step_that_is_dispatched_twice(s: Scene) -> None:
     assert run.plan is not None
     for number in (1, 1, 1):
         performer = Performer(run.id, run.plan, runtime.ports)
-        s.attempt(lambda performer=performer, number=number: (performer.perform(Item("do", number, run.plan.steps[0].call)), performer.close()))  # type: ignore[misc, union-attr]
+        s.attempt(lambda performer=performer, number=number: (performer.perform(Item("do", number, run.plan.steps[0].call)), performer.close()))  # type: ignore[misc]
     s.legitimate = ["a"]
 
 

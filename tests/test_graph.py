@@ -98,7 +98,7 @@ def test_studio_draws_the_graph(door: Door) -> None:
 
 
 def _only_json(value: Any) -> bool:
-    return json.loads(json.dumps(value, allow_nan=False)) == value
+    return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
 
 
 def test_every_checkpoint_of_a_whole_life_holds_only_small_json(door: Door) -> None:

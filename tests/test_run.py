@@ -25,7 +25,7 @@ from assent.schemas.errors import (
     NotFound,
     StaleDecision,
 )
-from assent.schemas.plan import Measure, Plan
+from assent.schemas.plan import Measure, Plan, Step
 from assent.schemas.problem import Problem
 from assent.schemas.run import RunStatus
 
@@ -92,7 +92,7 @@ def test_every_form_of_a_written_request_is_the_same_plan(door: Door, workspace:
     [
         ("", InvalidDocument), (None, InvalidDocument), (7, InvalidDocument), ("make it faster", ModelNeeded), ("missing.yaml", NotFound),
         (Problem(title="only a problem"), InvalidDocument), ({"problem": {"title": "x"}, "acton": {}}, InvalidDocument),
-        (Plan(problem=Problem(title="x"), steps=({"step": 1, "tool": "teleport"},)), InvalidPlan),
+        (Plan(problem=Problem(title="x"), steps=(Step(step=1, tool="teleport"),)), InvalidPlan),
         (recorded({"effect": "a", "unknown": 1}), InvalidPlan), ({"form": "assent.plan/1", "steps": []}, InvalidDocument),
     ],
 )

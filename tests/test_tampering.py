@@ -53,6 +53,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decide(runtime.start(recorded({"effect": "i", "level": "CRITICAL"}), tier=3), "approve", "ada")
         runtime.start(recorded("j")).cancel("no")
         runtime.start(recorded({"effect": "k", "level": "LOW"}))
+        desk = Runtime(folder / "home", workspace=folder / "workspace", config={"actors": people}, clock=clock, actor=authenticated("ada"), tools=runtime.tools)
+        with desk:
+            kept, revoked = (desk.grant("recorder", path=path, uses=2, reason="often", highest="MEDIUM") for path in ("here", "there"))
+            desk.revoke(revoked.id)
+            assert runtime.start(recorded({"effect": "l", "level": "MEDIUM", "path": "here"})).status == "completed"
+            assert [grant.used for grant in desk.grants() if grant.id == kept.id] == [1]
+            desk.claim(desk.inbox()[0].id)
+        clock.advance(hours=5)
+        runtime.sweep()
         assert [run.status.value for run in (done, edited, failed, doubted)] == ["rolled_back", "completed", "rolled_back", "completed"]
         found = runtime.verify()
         assert found.ok, found.problems
@@ -328,7 +337,7 @@ def test_an_anchor_with_another_head_is_told_apart(copy: Path) -> None:
 
 def _columns(path: Path) -> list[tuple[str, str]]:
     with contextlib.closing(sqlite3.connect(path)) as c:
-        names = ["run", "plan", "request", "decision", "dispatch", "artifact", "meta"]
+        names = ["run", "plan", "request", "decision", "dispatch", "artifact", "standing_grant", "grant_use", "due_done", "meta"]
         return [(name, row[1]) for name in names for row in c.execute(f"PRAGMA table_info({name})")]
 
 
@@ -372,12 +381,10 @@ def test_a_row_too_many_or_too_few_is_found(copy: Path, table: str) -> None:
             assert any(problem.startswith(table) and "does not know" in problem for problem in told(c))
 
 
-@pytest.mark.parametrize("name", sorted(tables.schema()))
+@pytest.mark.parametrize("name", sorted(name for name, sql in tables.schema().items() if not sql.startswith("CREATE TABLE")))
 def test_a_table_index_or_trigger_that_is_missing_or_changed_is_found(copy: Path, name: str) -> None:
     with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as c:
         kind, sql = c.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-        if kind == "table":
-            pytest.skip("its rows are held against the log")
         c.execute(f"DROP {kind} {name}")
         assert f"schema: {name} is missing" in verify(c).problems
         c.execute(sql.replace("ABORT, '", "ABORT, 'really, ") if kind == "trigger" else sql.split(" WHERE ")[0].replace("UNIQUE ", "") + " WHERE 1")

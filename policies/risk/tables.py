@@ -72,6 +72,14 @@ def digest(overlay: Mapping[str, Any]) -> str:
     return f"sha256:{hashlib.sha256((shipped_digest() + added).encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
+_NEVER_LOW = frozenset(
+    "rm rmdir unlink shred dd mkfs mke2fs wipefs fdisk parted truncate sudo su doas pkexec chroot nsenter unshare runuser chmod chown chgrp setfacl setcap "
+    "chattr mount umount kill killall pkill shutdown reboot poweroff halt init systemctl crontab at iptables nft ufw passwd useradd userdel usermod visudo "
+    "bash sh zsh dash ksh fish eval source exec env xargs nc ncat netcat socat telnet ssh scp sftp rsync rclone ftp tftp insmod rmmod modprobe swapoff".split()
+)
+"""Heads that a user's addition cannot make LOW: what they do cannot be read off their flags."""
+
+
 def read_overlay(document: object, judge: Judge, *, file: str = "") -> Mapping[str, Any]:
     """Check a user's additions and the examples beside them.
 
@@ -126,6 +134,8 @@ def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]
 
 def _entry_problems(key: str, index: int, entry: object) -> Iterator[str]:
     where, (name, _) = f"risk.{key}[{index}]", _SHAPES[key]
+    if key == "commands" and isinstance(entry, dict) and str(entry.get(name)) in _NEVER_LOW:
+        yield f"{where}: {entry.get(name)} destroys, escalates or runs text as code; no configuration makes it harmless"
     if not isinstance(entry, dict):
         yield f"{where}: a mapping with `{name}`, `match` and `no_match` is expected"
         return
