@@ -6,6 +6,7 @@ this station look at the ledger again. Running it from the top any number of tim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from langgraph.types import interrupt
@@ -34,7 +35,7 @@ def approval(state: State, *, ports: Ports) -> dict[str, Any]:
     request = ledger.open_request(request_id, run_id, kind, subject)
     while request.is_open:
         # Several resumes may be needed: two approvers, or somebody who only looks. What they carry is ignored.
-        interrupt(payload(request, ledger.plan(run_id)))
+        interrupt(payload(request, ledger.plan(run_id), known=ports.known_secrets))
         request = ledger.request(request_id)
     return {"route": _ROUTES[request.status], "status": ledger.run(run_id).status.value}
 
@@ -47,12 +48,12 @@ def _question(state: State, ports: Ports) -> tuple[Question, dict[str, Any], str
     return kind, subject, asked.get("id") or ports.ledger.question(state["run_id"], kind, subject)
 
 
-def payload(request: Request, plan: Plan | None) -> dict[str, Any]:
+def payload(request: Request, plan: Plan | None, *, known: Sequence[str] = ()) -> dict[str, Any]:
     """Return the interrupt's value: one shape that Studio, Agent Chat UI and Agent Inbox all show."""
     steps = plan.steps if plan is not None else ()
     # The payload is for screens and is kept with the checkpoint: secrets stay in the plan's bytes, which only the ledger holds.
-    shown = [(step, redact_value(step.args)) for step in steps]
-    calls = [{"name": step.tool, "args": args, "arguments": args, "description": redact_value(f"{step.step}. {step.description}")} for step, args in shown]
+    shown = [(step, redact_value(step.args, known=known)) for step in steps]
+    calls = [{"name": step.tool, "args": args, "arguments": args, "description": redact_value(f"{step.step}. {step.description}", known=known)} for step, args in shown]
     allowed = [option.value for option in request.options if option in (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT)] or ["respond"]
     return {
         "kind": "assent.approval/v1",
@@ -61,7 +62,7 @@ def payload(request: Request, plan: Plan | None) -> dict[str, Any]:
         "run_id": request.run_id,
         "digest": request.digest,
         "risk": request.risk.value,
-        "title": redact_value(request.title),
+        "title": redact_value(request.title, known=known),
         "options": [option.value for option in request.options],
         "decide_by": None if request.decide_by is None else request.decide_by.isoformat(),
         "action_requests": calls,

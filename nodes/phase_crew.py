@@ -5,7 +5,8 @@ Rules:
   coroutine of an async caller a task on the caller's loop. With more agents than a phase has, only the first stations wait; the others leave it
   to the collecting one, so that LangGraph's work for each of them is done while the agents work.
 - Starting the same work twice is starting it once, so stations may be run again.
-- Whoever gives up on an agent and an agent that finishes settle it under one lock: a late answer is never kept.
+- An agent has answered or was given up, whichever came first, under one lock: a late answer is never kept.
+- Answers are settled one after the other by one thread: a hundred that arrive at once would otherwise fight over the interpreter.
 - A thread cannot be killed. It is abandoned, and it ends with the process; what has to be stopped for certain runs in a process of its own
   (`runtime/agent_process.py`).
 - Agents don't inherit LangGraph's context: a compiled graph that is an agent is nobody's subgraph.
@@ -19,7 +20,7 @@ import inspect
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,8 @@ class Work:
 class Slot:
     """The place of one agent at work."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, settler: Executor) -> None:
+        self.settler = settler
         self.began = time.monotonic()
         self.deadline = self.began + work.time_s
         self.work = work
@@ -62,6 +64,7 @@ class Slot:
         self.future.set_running_or_notify_cancel()  # so that a cancelled waiter cannot cancel what it waits for
         self.task: asyncio.Task[None] | None = None
         self.is_void = False
+        self._has_ended = False
         self._lock = threading.Lock()
 
     @property
@@ -70,23 +73,26 @@ class Slot:
         return self.is_void or (self.future.done() and self.future.exception() is not None)
 
     def finish(self, answer: Any, error: BaseException | None) -> None:
-        """Settle the work, unless somebody gave up on it."""
+        """Hand an answer or an error over to be settled, unless somebody gave up before."""
+        took_s = time.monotonic() - self.began
         with self._lock:
-            if self.future.done():
+            if self._has_ended:
                 return
-            try:
-                self.future.set_result(self.work.settle(answer, error, time.monotonic() - self.began))
-            except BaseException as defect:  # noqa: BLE001 - a full disk or a defect is raised where the result is awaited
-                self.future.set_exception(defect)
+            self._has_ended = True
+        self.settler.submit(self._settle, answer, error, took_s)
 
     def give_up(self) -> None:
-        """Settle the work as late, unless it finished."""
-        if self.future.done():
-            return
-        took = time.monotonic() - self.began
-        self.finish(None, Late(f"it did not answer within {self.work.time_s:g} s, and was given up after {took:.1f} s"))
+        """End the work as late, unless it was answered before."""
+        took_s = time.monotonic() - self.began
+        self.finish(None, Late(f"it did not answer within {self.work.time_s:g} s, and was given up after {took_s:.1f} s"))
         if self.task is not None:
             self.task.cancel()
+
+    def _settle(self, answer: Any, error: BaseException | None, took_s: float) -> None:
+        try:
+            self.future.set_result(self.work.settle(answer, error, took_s))
+        except BaseException as defect:  # noqa: BLE001 - a full disk or a defect is raised where the result is awaited
+            self.future.set_exception(defect)
 
 
 class Crew:
@@ -94,6 +100,7 @@ class Crew:
 
     def __init__(self) -> None:
         self._slots: dict[Key, Slot] = {}
+        self._settler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="assent settles")
         self._lock = threading.Lock()
         self._waiting = threading.BoundedSemaphore(AT_ONCE)
 
@@ -177,7 +184,7 @@ class Crew:
             slot = self._slots.get(key)
             if slot is not None and not slot.is_over:
                 return slot, False
-            slot = self._slots[key] = Slot(make())
+            slot = self._slots[key] = Slot(make(), self._settler)
             return slot, True
 
 
@@ -198,10 +205,9 @@ async def _on_loop(slot: Slot, acall: Callable[[], Any]) -> None:
     except asyncio.CancelledError:
         slot.finish(None, Late("it was cancelled"))
     except BaseException as error:  # noqa: BLE001 - as in a thread; a task's error would otherwise only be logged
-        await asyncio.to_thread(slot.finish, None, error)
+        slot.finish(None, error)
     else:
-        # Keeping a report writes a file.
-        await asyncio.to_thread(slot.finish, answer, None)
+        slot.finish(answer, None)
 
 
 async def _awaited(answer: Any) -> Any:

@@ -72,6 +72,7 @@ class Ports:
         requester: id of the actor at the door, who is recorded as asking.
         graph: name under which runs are admitted.
         rates: decimal USD per hour, `compute` and `human`.
+        known_secrets: values that no text which leaves may hold.
     """
 
     ledger: Ledger
@@ -83,3 +84,4 @@ class Ports:
     requester: str
     graph: str = "par"
     rates: Mapping[str, str] | None = None
+    known_secrets: tuple[str, ...] = ()

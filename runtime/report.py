@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import yaml
 
+from ..policies.redact import redact
 from ..schemas.canonical import digest
 from ..schemas.results import Artifact, Outcome, Results
-from .assess import redact
 from .keep import Keep
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def write_report(report: Results, keep: Keep, now: datetime) -> list[Artifact]:
+def write_report(report: Results, keep: Keep, now: datetime, *, known: Sequence[str] = ()) -> list[Artifact]:
     """Write both files into the run's artifact folder and return what was written."""
     data = report.as_json()
     files = [
@@ -24,7 +25,7 @@ def write_report(report: Results, keep: Keep, now: datetime) -> list[Artifact]:
     ]
     found = []
     for name, media_type, text in files:
-        raw = redact(text).encode("utf-8", "replace")
+        raw = redact(text, known=known).encode("utf-8", "replace")
         keep.write(report.run_id, name, raw, durable=False)
         found.append(Artifact(name=name, digest=digest(raw), size_bytes=len(raw), media_type=media_type, created_at=now))
     return found

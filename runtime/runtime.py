@@ -271,8 +271,9 @@ class Runtime(Desk, Upkeep):
             place=self.place,
             own=self.locks.own,
             author=lambda ask: self._read(ask).plan,
-            report=lambda report: write_report(report, self.keep, self.clock()),
+            report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
             requester=self.actor.id,
+            known_secrets=self.known_secrets,
             rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
         )
 

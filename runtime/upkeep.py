@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .run import Run
 
 
+_SHORTEST_SECRET = 6
+
+
 class Upkeep:
     """What has to happen although nobody calls for it."""
 
@@ -33,6 +36,7 @@ class Upkeep:
     locks: Locks
     clock: Callable[[], datetime]
     channels: Channels | None
+    settings: Settings
     checkpoints: Any
     resume: Callable[[str], Run]
     _telling: Background | None
@@ -73,6 +77,7 @@ class Upkeep:
         found = self.ledger.retention_due(now)
         if dry_run:
             return found
+        self.ledger.prune_notices(now)
         for run_id in found:
             with contextlib.suppress(RunBusy), self.locks.own(run_id):
                 self.ledger.erase(run_id, now)
@@ -88,7 +93,7 @@ class Upkeep:
             return 0
         from .notify.deliver import deliver_due
 
-        return deliver_due(self.ledger, self.channels, now).sent
+        return deliver_due(self.ledger, self.channels, now, known=self.known_secrets).sent
 
     def try_channel(self, name: str) -> Delivery:
         """Send a trial notice to one channel and return what came of it. Raises: NotFound."""
@@ -100,14 +105,19 @@ class Upkeep:
 
     def _tell(self) -> None:
         """Start delivering in the background, so that no run waits for a receiver."""
-        if self.channels is not None and (self._telling is None or self._telling.counts is not None):
+        if self.channels is not None and (self._telling is None or not self._telling.again()):
             from .notify.deliver import in_background
 
-            self._telling = in_background(self.ledger, self.channels)
+            self._telling = in_background(self.ledger, self.channels, known=self.known_secrets)
 
     def _finish_telling(self) -> None:
         if self._telling is not None:
             self._telling.finish()
+
+    @property
+    def known_secrets(self) -> tuple[str, ...]:
+        """Every value that only this runtime knows to be secret: what the configuration gives to processes. No text that leaves may hold one."""
+        return tuple(value for value in self.settings.environment.values() if len(value) >= _SHORTEST_SECRET)
 
     def _window_opened(self, now: datetime | None) -> list[str]:
         at = now or self.clock()

@@ -53,8 +53,8 @@ def _seconds(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value == int(value) else value
 
 
-Money = Annotated[str | None, BeforeValidator(_money), Field(pattern=r"^\d{1,12}(\.\d{1,9})?$")]
-Seconds = Annotated[int | None, BeforeValidator(_seconds), Field(ge=0, le=100 * 365 * 86_400)]
+Money = Annotated[Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,9})?$")] | None, BeforeValidator(_money)]
+Seconds = Annotated[Annotated[int, Field(ge=0, le=100 * 365 * 86_400)] | None, BeforeValidator(_seconds)]
 Args = Annotated[dict[str, Any], BeforeValidator(_args)]
 Text = Annotated[str, BeforeValidator(_text), Field(max_length=20_000)]
 MaybeGrade = Annotated[Grade | None, BeforeValidator(_word)]

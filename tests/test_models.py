@@ -638,7 +638,7 @@ def test_journal_that_cannot_be_read_is_not_passed_over(tmp_path: Path, text: st
 
 
 def test_exchange_is_kept_whole_and_without_secrets(tmp_path: Path) -> None:
-    secret = "ghp_" + "a1B2" * 9
+    secret = "ghp_" + "aZ3kQ9mR1tY7bV5xC2nL8pW4sD6fG0hJuE1i"
     prompt = Prompt(name="ask", template="sha256:t", key="sha256:k", messages=(Message(role="user", text=f"token={secret}"),))
     records: list[Exchange] = []
     model = ScriptedModel(f"not JSON {secret}", GOOD)

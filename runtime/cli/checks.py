@@ -123,7 +123,25 @@ def configuration(root: Path, config: str | None) -> Iterator[Check]:
     files = [str(path) for path in (own, *([Path(config)] if config else [])) if path.exists()]
     yield Check("configuration", "ok", f"preset {policy.preset}; {' + '.join(files) or 'shipped rules only'}")
     yield _model(settings)
+    yield from _channels(settings, policy)
     yield from _people(policy)
+
+
+def _channels(settings: Settings, policy: Policy) -> Iterator[Check]:
+    if not settings.notify:
+        return
+    from ..notify.channels import warnings
+    from ..upkeep import read_channels
+
+    try:
+        channels, routes = read_channels(settings, policy)
+    except InvalidConfiguration as error:
+        yield Check("notifications", "fail", error.message, error.hint)
+        return
+    assert channels is not None
+    yield Check("notifications", "ok", f"{len(list(channels))} channels, {len(routes)} routes; `assent notify test CHANNEL` tries one")
+    for said, remedy in warnings(channels):
+        yield Check("notifications", "warn", said, remedy)
 
 
 def _model(settings: Settings) -> Check:

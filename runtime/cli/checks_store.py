@@ -16,7 +16,7 @@ from ...schemas.errors import StoreError
 from ...schemas.noun import stamp
 from ..home import Home
 from ..ledger import backup as copies
-from ..ledger import tables, verify
+from ..ledger import outbox, tables, verify
 from ..ledger.store import Store
 from .checks import Check
 from .lines import ago
@@ -60,6 +60,7 @@ def _inside(root: Path, store: Store) -> Iterator[Check]:
         yield Check("log", "ok" if found.ok else "fail", said, f"`assent verify` tells all of it. {_back(root)}" if not found.ok else "")
         yield from _runs(root, c)
         yield from _late(c)
+        yield from _undelivered(c)
 
 
 def _runs(root: Path, c: sqlite3.Connection) -> Iterator[Check]:
@@ -96,6 +97,13 @@ def _late(c: sqlite3.Connection) -> Iterator[Check]:
         yield Check("questions", "warn", f"{waiting} open, {late} of them past their time", "`assent sweep` settles them; run it from cron")
     else:
         yield Check("questions", "ok", f"{waiting} open")
+
+
+def _undelivered(c: sqlite3.Connection) -> Iterator[Check]:
+    counts = outbox.counts(c)
+    if counts["failing"] or counts["given_up"]:
+        said = f"{counts['failing']} notices fail and are tried again, {counts['given_up']} were given up"
+        yield Check("notices", "warn", said, "`assent notify list` says why, `assent notify retry` tries again")
 
 
 def backups(root: Path) -> Iterator[Check]:

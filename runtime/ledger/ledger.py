@@ -149,7 +149,8 @@ class Ledger(Asking, Effects, Standing):
             runs.keep_results(c, run_id, raw, digest(raw), at, results.success)
             after = runs.move(c, run, status, at, "system")
             if after.status.is_over:
-                self._tell_people(c, f"run.{status.value}", after, at)
+                plan = self._plan_in_force(c, run)
+                self._tell_people(c, f"run.{status.value}", after, at, risk=None if plan is None else self.risk(plan).whole.level)
 
     def results(self, run_id: str) -> bytes | None:
         """Return the report of a run as JSON bytes, or `None`."""

@@ -94,6 +94,11 @@ class Standing(Base):
             retention.erase(c, run_id, self._time(c, now))
             self._plans.clear()
 
+    def prune_notices(self, now: datetime | None = None) -> int:
+        """Remove notices that were sent longer ago than details of runs are kept. Returns how many."""
+        with self._write() as c:
+            return outbox.prune(c, self._time(c, now) - timedelta(seconds=self.policy.retention.completed_s))
+
     def records(self, *, due_by: datetime | None = None, search: str = "", limit: int = 100) -> list[DecisionRecord]:
         """Return decision records of settled questions, newest first.
 
