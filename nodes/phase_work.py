@@ -119,7 +119,7 @@ def _settled(answer: Any, error: BaseException | None, took_s: float, task: Agen
 
     def ended(outcome: AgentOutcome, reason: str = "", category: FaultCategory | None = None, **more: Any) -> Settled:
         return Settled(
-            agent_id=agent.id, outcome=outcome, reason=redact(reason)[:_REASON], category=category, took_s=round(took_s, 4), attempt=task["attempt"],
+            agent_id=agent.id, outcome=outcome, reason=redact(reason)[:_REASON] if reason else "", category=category, took_s=round(took_s, 4), attempt=task["attempt"],
             round=task["round"], **more,
         )
 

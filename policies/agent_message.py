@@ -45,7 +45,7 @@ def task_message(spec: PhaseSpec, agent: AgentSpec, *, focus: tuple[str, ...], i
         "role": agent.role,
         "focus": list(focus),
         "inputs": dict(inputs),
-        "limits": agent.limits.as_json(),
+        "limits": agent.limits.model_copy(update={"time_s": min(agent.limits.time_s, spec.time_limit_s)}).as_json(),
         **({"prompt": agent.prompt} if agent.prompt else {}),
         **({"tools": list(agent.tools)} if agent.tools else {}),
     }

@@ -10,7 +10,7 @@ Rules, in the order in which they are asked:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from ..schemas.approval import Actor, Decision, Need, Stage, Verdict
@@ -97,9 +97,21 @@ def may_decide(actor: Actor, verdict: Verdict, question: Need, policy: Policy, *
 
 
 def counting(decisions: Sequence[Decision], digest: str) -> tuple[Decision, ...]:
-    """Return the decisions that count: about these bytes, the last one of each person, in the order in which they were given."""
-    last = {decision.actor.id: decision for decision in decisions if decision.digest == digest}
-    return tuple(sorted(last.values(), key=lambda decision: decision.at))
+    """Return the decisions that count: about these bytes, the last one of each person, in the order in which each took their stand.
+
+    Args:
+        decisions: in the order in which they were given; their times cannot tell, because the clock of the log can stand still.
+    """
+    last: dict[str, Decision] = {}
+    for decision in decisions:
+        if decision.digest != digest:
+            continue
+        held = last.get(decision.actor.id)
+        if held is not None and held.verdict is not decision.verdict:
+            # A changed mind goes to the end of the row; the same answer again keeps its place, so that it costs nobody after it theirs.
+            del last[decision.actor.id]
+        last[decision.actor.id] = decision
+    return tuple(last.values())
 
 
 def tally(decisions: Sequence[Decision], digest: str, question: Need, policy: Policy) -> Literal["open", "approved", "rejected"]:
@@ -140,18 +152,35 @@ def missing(question: Need, policy: Policy) -> str:
     if policy.preset == "solo":
         return ""
     people = {name: set(member.roles) for name, member in policy.actors.items() if member.kind == "human" and name not in question.not_from}
-    used: set[str] = set()
+    places: dict[tuple[int, int], str] = {}
     for number, stage in enumerate(question.chain, 1):
-        eligible = [name for name, roles in people.items() if roles & set(stage.roles) and name not in used]
-        if len(eligible) < stage.approvals:
+        for place in range(stage.approvals):
+            if _seat((number, place), question, people, places, set()):
+                continue
+            eligible = [name for name, roles in people.items() if roles & set(stage.roles)]
             where = f"stage {number} of the chain" if len(question.chain) > 1 else "it"
             barred = f" ({', '.join(question.not_from)} may not: they asked for, wrote or edited it)" if question.not_from else ""
-            return f"{where} takes {stage.approvals} of {_words(stage.roles, 'or')}, and only {len(eligible)} could: {', '.join(eligible) or 'nobody'}{barred}"
-        # Whoever fits fewest other stages is used first, so that a chain which can be filled is not refused.
-        later = question.chain[number:]
-        eligible.sort(key=lambda name: sum(bool(people[name] & set(other.roles)) for other in later))
-        used.update(eligible[: stage.approvals])
+            twice = ", beside those whom the stages before it need" if len(eligible) >= stage.approvals else ""
+            return (
+                f"{where} takes {stage.approvals} of {_words(stage.roles, 'or')}{twice}, and only {len(eligible)} could: "
+                f"{', '.join(eligible) or 'nobody'}{barred}"
+            )
     return ""
+
+
+def _seat(
+    place: tuple[int, int], question: Need, people: Mapping[str, set[str]], places: dict[tuple[int, int], str], asked: set[str]
+) -> bool:
+    """Give a place of a chain to somebody, moving others where that helps: a chain that can be filled is never refused."""
+    for name, roles in people.items():
+        if name in asked or not roles & set(question.chain[place[0] - 1].roles):
+            continue
+        asked.add(name)
+        taken = next((other for other, who in places.items() if who == name), None)
+        if taken is None or _seat(taken, question, people, places, asked):
+            places[place] = name
+            return True
+    return False
 
 
 def _deny(rule: str, reason: str) -> Ruling:

@@ -2,7 +2,7 @@
 
 Rules: never anything CRITICAL; the grantor must still hold a role that may approve the call's level; where duties are separated, not for runs
 of which the grantor is a contributor; a command is compared byte for byte, a path by its parts after it was collapsed. A plan flows by
-grants only when every call in it that is not LOW is covered.
+grants only when every call in it that would not flow by itself is covered, and never when the plan itself asks for people.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..schemas.approval import Actor
 from ..schemas.grant import Grant
 from ..schemas.plan import Plan
 from ..schemas.risk import Level
@@ -36,19 +37,27 @@ def covers(
         return False
     if grant.left_usd is not None and cost_usd > grant.left_usd:
         return False
-    rule = policy.approvals[level]
-    if rule.approvals > 1 or grant.by.kind != "human" or not set(roles_of(grant.by, policy)) & set(rule.roles):
+    if not could_alone(grant.by, level, policy):
         return False
     if level in policy.separation_of_duties and grant.by.id in set(contributors):
         return False
     return _matches(grant, args)
 
 
+def could_alone(actor: Actor, level: Level, policy: Policy) -> bool:
+    """Tell whether this person could approve this level without anybody else, under the roles and rules of now."""
+    member = policy.actors.get(actor.id)
+    if actor.kind != "human" or (member is not None and member.kind != "human"):
+        return False
+    stages = policy.approvals[level].stages
+    return len(stages) == 1 and stages[0].approvals == 1 and bool(set(roles_of(actor, policy)) & set(stages[0].roles))
+
+
 def flows(
     plan: Plan, risk: PlanRisk, grants: Sequence[Grant], *, requester: str, contributors: Iterable[str], policy: Policy, now: datetime,
     begun: Collection[int] = (),
 ) -> dict[int, Grant] | None:
-    """Return the grant that covers each step that is not LOW; `None` when some call of the plan is covered by none.
+    """Return the grant that covers each step that would not flow by itself; `None` when some call of the plan is covered by none.
 
     Args:
         begun: numbers of steps that were dispatched before; their use was taken then.
@@ -56,6 +65,9 @@ def flows(
     Uses are counted: a grant with two uses left covers two steps of a plan, not three.
     """
     if risk.whole.level is Level.CRITICAL or any(one.level is not Level.LOW for one in risk.measures):
+        return None
+    # Whoever wrote that people have to approve this very plan meant people.
+    if any(approval.type in ("pre_approval", "dual_signoff") for approval in plan.required_approvals):
         return None
     # What the plan as a whole adds (steps that together are worse, production) needs a person.
     worst = max((one.level.rank for one in (*risk.steps, *(u for u in risk.undos if u))), default=0)
@@ -68,7 +80,7 @@ def flows(
         if step.step in begun:
             continue
         level = max((one.level for one in (own, undo) if one is not None), key=lambda one: one.rank)
-        if own.level is Level.LOW and (undo is None or undo.level is Level.LOW):
+        if level is Level.LOW and policy.auto_approve == "LOW":
             continue
         cost = Decimal(step.cost_usd or "0")
         grant = next(

@@ -177,11 +177,11 @@ def _findings(acts: frozenset[str], level: Level, there: frozenset[str], said: S
     for one in said.forbidden:
         if one.acts and not (one.acts & acts):
             continue
-        hit = one.things & there
-        telling = one.things - known.kinds or one.things
-        if not one.things or telling <= there:
+        # `no deletions` and `without deleting rows` forbid every deletion, `do not delete invoices` that of invoices.
+        telling = one.things - known.kinds or (frozenset() if one.acts else one.things)
+        if telling <= there:
             yield "outside", 95, "intent.forbidden", f"this was said: {one.said.strip()!r}"
-        elif hit - known.kinds:
+        elif telling & there:
             yield "unsure", 50, "intent.perhaps_forbidden", f"this was said: {one.said.strip()!r}"
     if said.reads_only and (writes or level > Level.LOW):
         certain = bool(writes)
@@ -257,8 +257,10 @@ def _stems(text: str) -> frozenset[str]:
 def _stem(word: str) -> str:
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
+    if len(word) > 5 and word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-3] + "ch" if word.endswith("ches") else word[:-1]
+        return word[:-1]
     return word
 
 

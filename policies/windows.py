@@ -5,8 +5,8 @@ Without a window, always. With windows in the rules, only inside one of them; wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -25,18 +25,30 @@ def next_opening(recurring: Sequence[Recurring], own: Window | None, now: dateti
     """Return when steps may run next, `now` itself when they may; `None` when never again."""
     if is_open(recurring, own, now):
         return now
-    begins = [now] + ([own.opens_at] if own is not None and own.opens_at > now else [])
+    earliest = max(now, own.opens_at) if own is not None else now
+    found = [earliest] if is_open(recurring, own, earliest) else []
     for window in recurring:
         zone = ZoneInfo(window.zone)
-        # Two weeks and a day cover every recurrence also after the opening of the plan's own window.
-        first = max(begins).astimezone(zone).date()
+        first = earliest.astimezone(zone).date()
+        # Two weeks and a day cover every recurrence.
         for ahead in range(16):
             day = first + timedelta(days=ahead)
             if DAYS[day.weekday()] in window.days:
-                hour, minute = map(int, window.opens.split(":"))
-                begins.append(datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC))
-    found = sorted(at for at in begins if at >= now and is_open(recurring, own, at))
-    return found[0] if found else None
+                found += [at for at in _openings(day, window, zone) if at > earliest and is_open(recurring, own, at)]
+    return min(found, default=None)
+
+
+def _openings(day: date, window: Recurring, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield when a window opens on a day: twice where clocks are set back over its beginning, late where they are set forward over it."""
+    hour, minute = map(int, window.opens.split(":"))
+    written = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+    for fold in (0, 1):
+        yield written.replace(fold=fold).astimezone(UTC)
+    if written.astimezone(UTC).astimezone(zone).strftime("%H:%M") != window.opens:
+        # That time of day does not exist on this day: the window opens with the first minute that does.
+        after, before = written.astimezone(UTC), written.replace(fold=1).astimezone(UTC)
+        minutes = range(int((after - before).total_seconds() // 60) + 1)
+        yield next(at for at in (before + timedelta(minutes=n) for n in minutes) if at.astimezone(zone).strftime("%H:%M") > window.opens)
 
 
 def overlap(windows: Sequence[Recurring]) -> str | None:

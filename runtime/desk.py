@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..policies.durations import seconds
-from ..schemas.approval import Actor, Request
+from ..schemas.approval import Actor, Question, Request
 from ..schemas.decision_record import DecisionRecord
 from ..schemas.errors import NotAllowed
 from ..schemas.grant import Grant
@@ -68,18 +68,26 @@ class Desk:
             requests: request id and the digest that you saw, for each.
 
         Raises:
-            NotAllowed: they are not identical, above MEDIUM, or a digest is not the one of its request. Nothing is approved.
+            NotAllowed: they are not identical, not open, above MEDIUM, or a digest is not the one of its request. Nothing is approved.
         """
-        pairs = list(requests.items() if isinstance(requests, Mapping) else requests)
-        found = [(self.ledger.request(request_id), digest) for request_id, digest in pairs]
+        pairs = dict(requests)
+        found = [(self.ledger.request(request_id), digest) for request_id, digest in pairs.items()]
+        self.ledger.look_again()
         shapes = set()
         for request, digest in found:
+            if not request.is_open or request.kind is not Question.PLAN:
+                raise NotAllowed(f"{request.id} is no open question whether a plan may run", hint="`assent inbox` lists what waits")
             if request.digest != digest:
                 raise NotAllowed(f"{request.id} is about {request.digest}, not about {digest}", hint="look at it again; its plan may have been edited")
-            if request.risk > Level.MEDIUM:
-                raise NotAllowed(f"{request.id} is {request.risk.value}; only LOW and MEDIUM are approved together", hint="decide it by itself")
             plan = self.ledger.plan(request.run_id)
-            shapes.add("" if plan is None else repr([(step.tool, step.args, step.undo) for step in plan.steps]))
+            if plan is None or plan.digest != digest:
+                raise NotAllowed(f"the plan of {request.id} is no longer in force", hint="look at it again")
+            level = max(request.risk, self.ledger.risk(plan).whole.level, key=lambda one: one.rank)
+            if level > Level.MEDIUM:
+                raise NotAllowed(f"{request.id} is {level.value}; only LOW and MEDIUM are approved together", hint="decide it by itself")
+            # Everything that runs, and when it may.
+            calls = [(step.tool, step.args, step.undo) for step in plan.steps], [(m.call, m.repeat) for m in plan.measures]
+            shapes.add(repr((*calls, plan.execution_window, plan.problem.context.environment)))
         if len(shapes) > 1:
             raise NotAllowed("these requests do not do the same", hint="only requests with the same steps and arguments are approved together")
         return [self.decide(request.id, "approve", reason=reason) for request, _ in found]

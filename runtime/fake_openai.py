@@ -25,6 +25,8 @@ from .fake_envelopes import Turn, chat, error_body, event, responses
 from .scripted import as_text
 from .tokens import estimate
 
+__all__ = ["FakeOpenAI", "Received", "Turn", "faults"]
+
 
 class faults:
     """Ways to misbehave."""

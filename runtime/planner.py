@@ -25,6 +25,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..policies.budget import Budget, beyond
 from ..policies.estimate import buffered, buffered_s
 from ..policies.lint import lint
 from ..policies.outside import steering
@@ -47,6 +48,7 @@ from .keep import Keep
 from .models.exchange import Exchange, Journal, keep_exchange
 from .models.port import Model
 from .models.talk import Unfit, talk
+from .tokens import count
 
 LONGEST = 20_000
 PROPOSED = " (proposed)"
@@ -90,6 +92,7 @@ class Planner:
         facts: Callable[[], WorkspaceFacts],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         prices: Mapping[str, Any] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Make one.
 
@@ -100,6 +103,7 @@ class Planner:
             facts: looks at the workspace.
             clock: returns the wall time, aware.
             prices: of the user; see `policies/prices.py`.
+            budget: for the questions of one plan.
         """
         self.model = model
         self.tools = tools
@@ -107,6 +111,7 @@ class Planner:
         self.facts = facts
         self.clock = clock
         self.prices = prices
+        self.budget = budget or Budget()
 
     def plan(self, words: str, run_id: str) -> Planned:
         """Plan what a person asks for.
@@ -134,7 +139,8 @@ class Planner:
         try:
             said = talk(
                 self.model, self._prompt(words, facts), Proposal, lambda proposal: self._plan(proposal, words), name="plan",
-                journal=Journal(self.keep, run_id), record=record, price=self._price, key=digest(canonical(["plan", words])),
+                journal=Journal(self.keep, run_id), record=record, price=self._price, allow=self._allow,
+                key=digest(canonical(["plan", words])),
             )
         except ModelFailed as error:
             error.fields["exchanges"] = [artifact.as_json() for artifact in kept]
@@ -164,6 +170,17 @@ class Planner:
 
     def _price(self, model: str, usage: Usage) -> str | None:
         return cost_usd(model, usage, self.prices)
+
+    def _allow(self, prompt: Prompt, spent: Usage) -> None:
+        if self.budget == Budget():
+            return
+        tokens = count(prompt.text, self.model.name)
+        asks = Usage(input_tokens=tokens.tokens)
+        reasons = beyond(self.budget, spent, self._price(self.model.name, spent), tokens.tokens, self._price(self.model.name, asks))
+        if reasons:
+            raise ModelFailed(
+                f"the question would take {'; '.join(reasons)}", hint="raise the budget, or ask more briefly", kind="budget", model=self.model.name
+            )
 
     def _plan(self, proposal: Proposal, words: str) -> tuple[Proposal, Plan]:
         """Make the plan of a proposal. Raises: Unfit."""

@@ -74,6 +74,7 @@ class Runtime(Desk, Upkeep):
         self.ledger = Ledger(self.home.ledger, policy=self.policy, assess=self._assess, clock=self.clock, routes=routes)
         self._threads: dict[str, threading.Thread] = {}
         self._telling: Background | None = None
+        self._stuck: list[AssentError] = []
 
     def __enter__(self) -> Self:
         return self

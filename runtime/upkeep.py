@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..policies.policy import Policy
-from ..schemas.errors import NotFound, RunBusy
+from ..schemas.errors import AssentError, NotFound, RunBusy
 from ..schemas.notice import Delivery, Route
 from .home import Home
 from .keep import Keep
@@ -40,6 +40,7 @@ class Upkeep:
     checkpoints: Any
     resume: Callable[[str], Run]
     _telling: Background | None
+    _stuck: list[AssentError]
 
     def sweep(self, now: datetime | None = None) -> dict[str, int]:
         """Do what is due: expire requests and end their runs, remind, call backup, escalate, go on with runs whose window has opened, remove
@@ -50,7 +51,11 @@ class Upkeep:
 
         Returns:
             how many of each thing this call did.
+
+        Raises:
+            AssentError: a run could not go on, for example because its tool is gone; raised when everything else that was due is done.
         """
+        self._stuck.clear()
         done = {"expired": 0, "reminded": 0, "backup": 0, "escalated": 0, "resumed": 0, "erased": 0, "notices": 0}
         for request_id in self.ledger.due(now):
             request = self.ledger.expire(request_id, now)
@@ -63,6 +68,8 @@ class Upkeep:
         done["resumed"] = sum(self._go_on(run_id) for run_id in self._window_opened(now))
         done["erased"] = len(self.prune(now=now))
         done["notices"] = self.deliver(now)
+        if self._stuck:
+            raise self._stuck[0]
         return done
 
     def prune(self, *, now: datetime | None = None, dry_run: bool = False) -> list[str]:
@@ -72,20 +79,23 @@ class Upkeep:
             dry_run: only return what would go.
 
         Returns:
-            the ids of the runs.
+            the ids of the runs: with `dry_run` those that would lose their details, otherwise those that this call took them from.
         """
         found = self.ledger.retention_due(now)
         if dry_run:
             return found
         self.ledger.prune_notices(now)
+        gone = []
         for run_id in found:
             with contextlib.suppress(RunBusy), self.locks.own(run_id):
-                self.ledger.erase(run_id, now)
+                # The ledger's rows last: while they are there, a call that was cut short is made good by the next one.
                 shutil.rmtree(self.keep.folder / run_id, ignore_errors=True)
                 if self.home.checkpoints.exists():
                     self.checkpoints.delete_thread(run_id)
+                if self.ledger.erase(run_id, now):
+                    gone.append(run_id)
                 self.locks.forget(run_id)
-        return found
+        return gone
 
     def deliver(self, now: datetime | None = None) -> int:
         """Deliver notices that are due; returns how many were sent. What fails stays in the outbox and is tried again later."""
@@ -120,9 +130,9 @@ class Upkeep:
         return tuple(value for value in self.settings.environment.values() if len(value) >= _SHORTEST_SECRET)
 
     def _window_opened(self, now: datetime | None) -> list[str]:
-        at = now or self.clock()
+        at = self.ledger.time(now)
         found = []
-        for row in self.ledger.runs(status="running", limit=10_000):
+        for row in self.ledger.runs(status="running", limit=-1):
             until = self.ledger.waits_until(row.id)
             if until is not None and until <= at:
                 found.append(row.id)
@@ -132,6 +142,10 @@ class Upkeep:
         try:
             self.resume(run_id)
         except RunBusy:
+            return False
+        except AssentError as error:
+            # One run that cannot go on must not keep everybody else waiting.
+            self._stuck.append(error)
             return False
         return True
 

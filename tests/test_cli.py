@@ -602,7 +602,7 @@ def test_leaving_keeps_the_question_open(shell: Shell) -> None:
 
 def test_somebody_who_may_not_answer_is_told_and_not_asked(shell: Shell) -> None:
     (shell.root / "home").mkdir(mode=0o700)
-    (shell.root / "home" / "config.yaml").write_text("preset: team\n")
+    (shell.root / "home" / "config.yaml").write_text("preset: team\nactors: {somebody-else: lead}\n")
     code, text = _terminal(shell, ["run", shell.document(WRITES)], [])
     assert code == 3 and "You cannot answer this" in text and _PROMPT not in text
 

@@ -262,6 +262,15 @@ def test_an_edit_is_another_plan_with_another_question(ledger: Ledger) -> None:
         ledger.decide(first.id, Verdict.APPROVE, authenticated("lena"))
 
 
+def test_an_answer_about_a_plan_that_is_no_longer_in_force_is_stale(ledger: Ledger) -> None:
+    request = asked(ledger)
+    ledger.freeze(RUN, recorded("other", title="HIGH"), editor="dora")
+    assert ledger.request(request.id).is_open
+    with pytest.raises(StaleDecision, match="another version"):
+        ledger.decide(request.id, Verdict.APPROVE, authenticated("lena"))
+    assert ledger.run(RUN).status is RunStatus.AWAITING_APPROVAL
+
+
 @pytest.mark.parametrize("edit", [None, "same"])
 def test_an_edit_that_changes_nothing_is_refused(ledger: Ledger, edit: str | None) -> None:
     request = asked(ledger)
@@ -585,6 +594,8 @@ def test_blocks_of_two_flows_that_overlap_leave_nothing_open(ledger: Ledger, ope
         admitted(ledger)
         steps[1].set()
         assert steps[2].wait(10)
+        # Its block is over, so it is told; what it wrote must not wait for ours.
+        assert "run_other" in {row.id for row in opening().runs()}
     thread.join()
     assert not ledger.store.connection.in_transaction
     assert {row.id for row in opening().runs()} == {RUN, "run_other"}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from assent.policies.budget import Budget
 from assent.policies.outside import steering, table
 from assent.policies.plan_risk import plan_risk
 from assent.policies.risk.assess import assess
@@ -74,7 +77,8 @@ def test_request_becomes_a_plan_with_the_right_risk(path: Path, planner: Callabl
     (workspace / "src").mkdir()
     (workspace / "src" / "app.py").write_text("def fetch(): ...\n")
     (workspace / "shop.db").write_bytes(b"")
-    os.system(f"cd {workspace} && git init -q && git add -A && git -c user.name=a -c user.email=a@b commit -qm x")
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=workspace, check=True)
     case = recorded(path)
     planned: Planned = planner(case["reply"]).plan(case["words"], "run_1")
     check(planned.plan, TOOLS)
@@ -132,7 +136,7 @@ def test_rollback_plan_that_is_proved_to_be_a_statement_becomes_an_undo(planner:
 
 # --- repairing ----------------------------------------------------------------------------------------------------------------------
 
-BAD_STEPS = {
+BAD_STEPS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown tool": ({"tool": "bash", "args": {}}, "there is no tool 'bash'"),
     "missing argument": ({"tool": "shell", "args": {}}, "command: expected a value"),
     "unknown argument": ({"tool": "shell", "args": {"command": "ls", "cwd": "/"}}, "cwd: expected no such field"),
@@ -210,7 +214,7 @@ def test_whatever_the_service_does_ends_in_a_plan_or_a_clear_error(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     with FakeOpenAI(*turns) as server:
-        model = OpenAIModel("gpt-5-mini", base_url=server.url, timeout_s=0.9, attempts=2, sleep=lambda seconds: None)
+        model = OpenAIModel("gpt-5-mini", base_url=server.url, timeout_s=0.5 if kind == "timeout" else 2, attempts=2, sleep=lambda seconds: None)
         if not kind:
             planned = planner(model).plan("look", "run_1")
             assert planned.plan.author == "model:openai:gpt-5-mini"
@@ -245,6 +249,43 @@ def test_crash_after_the_answer_neither_loses_nor_doubles_it(planner: Callable[.
         planner(ScriptedModel()).plan("look", "run_1")
 
 
+CHILD = """
+import os, sys
+from pathlib import Path
+from assent.runtime.facts import WorkspaceFacts
+from assent.runtime.keep import Keep
+from assent.runtime.models.openai import OpenAIModel
+from assent.runtime import planner
+from assent.tools.toolbox import standard
+
+url, folder, dies = sys.argv[1:]
+if dies == "after":
+    planner.check = lambda plan, tools: os._exit(9)
+model = OpenAIModel("gpt-5-mini", base_url=url, timeout_s=20)
+found = planner.Planner(model, standard(), keep=Keep(Path(folder)), facts=WorkspaceFacts).plan("look", "run_1")
+print(found.plan.intent, found.exchanges[0].unanswered, len(found.exchanges))
+"""
+
+
+@pytest.mark.parametrize("moment", ["during", "after"])
+def test_killed_process_neither_loses_nor_doubles_an_answer(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    with FakeOpenAI(faults.slow(30) if moment == "during" else reply(intent="paid once")) as server:
+        command = [sys.executable, "-c", CHILD, server.url, str(tmp_path)]
+        first = subprocess.Popen([*command, moment])
+        if moment == "during":
+            while not server.requests:
+                assert first.poll() is None
+                server.closing.wait(0.01)
+            first.kill()
+        assert first.wait(20) == (-9 if moment == "during" else 9)
+        if moment == "during":
+            server.will(reply(intent="asked again"))
+        second = subprocess.run([*command, "never"], capture_output=True, text=True, check=True, timeout=20)
+        assert second.stdout.strip() == ("asked again 1 1" if moment == "during" else "paid once 0 1")
+        assert len(server.requests) == (2 if moment == "during" else 1)
+
+
 def test_runs_do_not_share_answers(planner: Callable[..., Planner]) -> None:
     model = ScriptedModel(reply(intent="one"), reply(intent="two"), reply(intent="three"))
     asking = planner(model)
@@ -260,6 +301,29 @@ def test_raw_answer_is_gone_when_the_plan_is_settled_and_the_record_stays(planne
 
 def test_plan_costs_nothing_known_when_the_model_has_no_price(planner: Callable[..., Planner]) -> None:
     assert planner(reply()).plan("look", "run_1").cost_usd is None
+
+
+def test_question_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
+    def asking(model: ScriptedModel, **limits: Any) -> Planner:
+        return Planner(model, TOOLS, keep=Keep(tmp_path), facts=lambda: FACTS, budget=Budget(**limits))
+
+    for limits in ({"tokens": 100}, {"usd": "0.0000001"}):
+        model = ScriptedModel(reply(), name="openai:gpt-5-mini")
+        with pytest.raises(ModelFailed, match="allowed") as failed:
+            asking(model, **limits).plan("look", "run_1")
+        assert failed.value.fields["kind"] == "budget" and model.asked == []
+    with pytest.raises(ModelFailed, match="no price"):
+        asking(ScriptedModel(reply()), usd="5").plan("look", "run_1")
+    assert asking(ScriptedModel(reply(), name="openai:gpt-5-mini"), usd="5", tokens=100_000).plan("look", "run_1").cost_usd
+
+
+def test_repair_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
+    model = ScriptedModel("nonsense", reply())
+    first = Planner(ScriptedModel("nonsense", reply()), TOOLS, keep=Keep(tmp_path / "a"), facts=lambda: FACTS).plan("look", "run_1").exchanges[0].usage
+    budget = Budget(tokens=first.input_tokens + first.output_tokens + 100)
+    with pytest.raises(ModelFailed, match="allowed"):
+        Planner(model, TOOLS, keep=Keep(tmp_path / "b"), facts=lambda: FACTS, budget=budget).plan("look", "run_1")
+    assert len(model.asked) == 1
 
 
 def test_request_that_is_too_long_is_refused_before_anything_is_asked(planner: Callable[..., Planner]) -> None:
@@ -334,9 +398,9 @@ INJECTIONS = {
 @pytest.mark.parametrize("words", INJECTIONS.values(), ids=INJECTIONS)
 @pytest.mark.parametrize("place", ["readme", "files", "request"])
 def test_text_from_outside_is_fenced_and_shown_to_whoever_decides(words: str, place: str, planner: Callable[..., Planner]) -> None:
-    given: Mapping[str, Any] = {"readme": {"readme": words}, "files": {"files": (words,)}, "request": {}}
+    facts = {"readme": WorkspaceFacts(readme=words), "files": WorkspaceFacts(files=(words,)), "request": WorkspaceFacts()}[place]
     model = ScriptedModel(reply())
-    planned = planner(model, facts=lambda: WorkspaceFacts(**given[place])).plan(words if place == "request" else "look", "run_1")
+    planned = planner(model, facts=lambda: facts).plan(words if place == "request" else "look", "run_1")
     system, user = model.asked[0].messages
     mark = user.text.splitlines()[0].removeprefix("<<request ").removesuffix(">>")
     assert words not in system.text

@@ -58,7 +58,7 @@ def test_template_that_is_not_well_formed_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("given_", [{}, {"a": "1"}, {"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "2", "fence": "f"}])
 def test_missing_or_unknown_variable_is_an_error(given_: dict[str, str]) -> None:
-    with pytest.raises(BadPrompt, match="missing|unknown"):
+    with pytest.raises(BadPrompt, match=r"missing|unknown"):
         fill(read_template("t", GOOD), given_)
 
 

@@ -267,8 +267,14 @@ def _look(place: Place, path: str, limit: int = content.LARGEST_BYTES) -> conten
 
 
 def _rename(place: Place, source: str, target: str, seen: content.State) -> None:
-    with confine.spot(place, source) as here, confine.spot(place, target, create=True) as there:
-        content.move(here, there, seen)
+    created: tuple[str, ...] = ()
+    try:
+        with confine.spot(place, source) as here, confine.spot(place, target, create=True) as there:
+            created = there.created
+            content.move(here, there, seen)
+    except (OSError, content.Changed):
+        confine.remove_empty(place, created)
+        raise
 
 
 def _sweep(place: Place, path: str, key: str) -> None:

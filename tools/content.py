@@ -142,7 +142,7 @@ def move(source: Spot, target: Spot, seen: State) -> None:
 
     Raises:
         Changed: the source is another file now, or the target exists. Nothing was done.
-        Unsure: it moved and a folder could not be made durable.
+        Unsure: it moved and a folder could not be made durable, or it has both names and neither can be removed.
         OSError: nothing was done.
 
     Side effects: moves the file. A process killed in between leaves the file under both names, and calling this again completes it.
@@ -153,8 +153,13 @@ def move(source: Spot, target: Spot, seen: State) -> None:
         if not _same_file(target, seen):
             os.unlink(target.name, dir_fd=target.folder)
             raise Changed(f"{source.path!r} was swapped while it was moved")
-    with contextlib.suppress(FileNotFoundError):
+    try:
         os.unlink(source.name, dir_fd=source.folder)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        _drop_second_name(target, seen)
+        raise
     _settle(target)
     if source.folder != target.folder:
         _settle(source)
@@ -200,6 +205,15 @@ def _same_file(here: Spot, seen: State) -> bool:
 def _expect(here: Spot, seen: State | None) -> None:
     if _present(here) != (seen.identity if seen else None):
         raise Changed(f"{here.path!r} is not what it was a moment ago")
+
+
+def _drop_second_name(here: Spot, seen: State) -> None:
+    # "Nothing was done" may be said only when the file has one name again.
+    try:
+        if _same_file(here, seen):
+            os.unlink(here.name, dir_fd=here.folder)
+    except OSError as error:
+        raise Unsure(f"{here.path!r} is a second name of the file, and neither name could be removed: {error.strerror}") from error
 
 
 def _link(source: Spot, name: str, target: Spot) -> None:

@@ -36,7 +36,10 @@ class Asking(Base):
         """
         with self.store.read() as c:
             standing, following = self._asked(c, runs.get(c, run_id), kind, subject)
-        return following if standing is None or (again and not standing.is_open) else standing.id
+        if standing is None or (again and not standing.is_open):
+            return following
+        # An edit settled it, and a later edit put these bytes in force again: everybody is asked again.
+        return following if standing.status is RequestStatus.EDITED else standing.id
 
     def _asked(self, c: Any, run: RunRow, kind: Question, subject: Mapping[str, Any]) -> tuple[Request | None, str]:
         """Return the newest question of that kind about the plan in force, and the id of the one that would follow."""

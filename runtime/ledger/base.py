@@ -118,6 +118,11 @@ class Base:
         """Close the store."""
         self.store.close()
 
+    def time(self, now: datetime | None = None) -> datetime:
+        """Return the time that the ledger goes by: the later of `now`, or the clock, and the newest entry of the log."""
+        with self.store.read() as c:
+            return self._time(c, now)
+
     def _time(self, c: Any, now: datetime | None) -> datetime:
         return log.now(c, self.clock if now is None else lambda: now)
 

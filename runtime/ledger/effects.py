@@ -9,7 +9,7 @@ from typing import Any
 
 from ...policies import authority, windows
 from ...policies import grants as granting
-from ...schemas.dispatch import Direction, Dispatch, EffectClass, Receipt
+from ...schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass, Receipt
 from ...schemas.grant import Grant
 from ...schemas.plan import Plan
 from ...schemas.ruling import Ruling
@@ -47,7 +47,7 @@ class Effects(Base):
                 run=run, plan=plan, risk=self.risk(plan).whole, decisions=given, contributors=plans.contributors(c, run_id), dispatches=known,
                 now=at, unproved=unproved, went_wrong=direction == "undo" and dispatches.went_wrong(c, run_id, plan.digest),
                 back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=waiting.backup_since(c, run_id, plan.digest),
-                grants=self.covered(c, run, plan, at) if direction in ("do", "before") and not self._has_approval(given) else None,
+                grants=self.covered(c, run, plan, at) if direction in ("do", "before") else None,
             )
             ruling = authority.may_run(direction, step, facts, self.policy)
             if not ruling.is_allowed:
@@ -63,16 +63,16 @@ class Effects(Base):
                 grants.use(c, grant, key=found.key, run_id=run_id, step=step, cost_usd=Decimal(plan.steps[step - 1].cost_usd or "0"), at=at)
             return found
 
-    @staticmethod
-    def _has_approval(given: Any) -> bool:
-        return any(d.verdict.value == "approve" for d in given)
-
     def covered(self, c: Any, run: RunRow, plan: Plan, at: datetime) -> dict[int, Grant] | None:
         """Return the standing grant that covers each step of a plan that is not LOW and not done yet; `None` when they do not cover it."""
         live = grants.live(c, at)
         if not live and not grants.used_by(c, run.id):
             return None
-        begun = {d.step for d in dispatches.of_run(c, run.id) if d.digest == plan.digest and d.direction == "do"}
+        # What is known not to have happened may run again, and then takes a grant that holds now.
+        begun = {
+            d.step for d in dispatches.of_run(c, run.id)
+            if d.digest == plan.digest and d.direction == "do" and d.state is not DispatchState.NOT_STARTED
+        }  # fmt: skip
         return granting.flows(
             plan, self.risk(plan), live, requester=run.requester, contributors=plans.contributors(c, run.id), policy=self.policy, now=at, begun=begun
         )
@@ -91,8 +91,9 @@ class Effects(Base):
     def waits_until(self, run_id: str) -> datetime | None:
         """Return until when a run waits for its window; `None` when it does not."""
         with self.store.read() as c:
-            newest = c.execute("SELECT bytes FROM event WHERE run_id = ? AND run_id <> '' ORDER BY seq DESC LIMIT 1", (run_id,)).fetchone()
-        event = None if newest is None else log.read(newest[0])
+            newest = c.execute("SELECT bytes FROM event WHERE run_id = ? AND run_id <> '' ORDER BY seq DESC", (run_id,))
+            # Notices are delivered while the run waits; what they leave in the log is not news of the run.
+            event = next((found for found in (log.read(row[0]) for row in newest) if not found.type.startswith("notice.")), None)
         return datetime.fromisoformat(event.data["until"]) if event is not None and event.type == "run.waits" else None
 
     def receive(self, dispatch: Dispatch, receipt: Receipt, *, deferred: bool = False) -> Dispatch:

@@ -100,7 +100,9 @@ class Ledger(Asking, Effects, Standing):
                 if run.status is RunStatus.PLANNING or run.status is RunStatus.AWAITING_APPROVAL:
                     runs.move(c, run, RunStatus.RUNNING, at, "system:auto", risk=risk.level.value)
                 return "low", risk.level, ()
-            nobody = approvals.missing(needed, self.policy)
+            # Who may answer once the backup is called counts: such a question waits, it is not hopeless.
+            at_last = approvals.need(risk.level, plan, plans.contributors(c, run_id), self.policy, backup=True) or needed
+            nobody = approvals.missing(at_last, self.policy)
             if nobody:
                 runs.move(c, run, RunStatus.DENIED, at, "system", rules=["approvers.missing"])
                 return "denied", risk.level, (f"nobody could approve this: {nobody}",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -92,10 +92,16 @@ def waiting(
     return [_row(row, tuple(given.get(row[0], ()))) for row in rows]
 
 
-def settled(c: sqlite3.Connection) -> list[Request]:
-    """Return settled requests of all runs, newest first."""
-    rows = c.execute(f"SELECT {_COLUMNS} FROM request WHERE status <> 'open' ORDER BY settled_at DESC").fetchall()  # noqa: S608 - constant columns
-    return [_row(row, decisions(c, "request_id", row[0])) for row in rows]
+def open_ids(c: sqlite3.Connection) -> list[str]:
+    """Return the ids of open requests, oldest first."""
+    return [row[0] for row in c.execute("SELECT id FROM request WHERE status = 'open' ORDER BY opened_at, id")]
+
+
+def settled(c: sqlite3.Connection) -> Iterator[Request]:
+    """Yield settled requests of all runs, newest first."""
+    rows = c.execute(f"SELECT {_COLUMNS} FROM request WHERE status <> 'open' ORDER BY settled_at DESC, id").fetchall()  # noqa: S608 - constant columns
+    for row in rows:
+        yield _row(row, decisions(c, "request_id", row[0]))
 
 
 def due(c: sqlite3.Connection, now: datetime) -> list[str]:
@@ -120,8 +126,8 @@ def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tu
     """Hold the decisions on a run against the log.
 
     Returns:
-        Those that answer whether the plan may run and that the log holds word for word; and the numbers of those, on whatever question,
-        that the log does not hold.
+        Those that answer whether the plan may run, where the question ended with an approval, and that the log holds word for word; and the
+        numbers of those, on whatever question, that the log does not hold.
     """
     rows = c.execute(
         f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE run_id = ? ORDER BY seq", (run_id,)
@@ -132,7 +138,7 @@ def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tu
         seq = row[6]
         if not _is_logged(c, row):
             strangers.append(seq)
-        elif c.execute("SELECT kind FROM request WHERE id = ?", (row[0],)).fetchone() == (Question.PLAN.value,):
+        elif c.execute("SELECT kind, status FROM request WHERE id = ?", (row[0],)).fetchone() == (Question.PLAN.value, RequestStatus.APPROVED.value):
             held.append(_decision(row))
     return tuple(held), tuple(strangers)
 

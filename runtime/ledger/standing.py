@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...policies import approvals, escalation
+from ...policies import grants as granting
 from ...policies.decision_record import record_of
 from ...policies.routing import notices_due
 from ...schemas.approval import Actor, RequestStatus
@@ -19,6 +20,10 @@ from ...schemas.escalation import Due
 from ...schemas.grant import Grant
 from . import grants, log, outbox, requests, retention, waiting
 from .base import Base
+
+
+_AT_ONCE = 500
+"""Questions looked at in one transaction of a sweep, so that nobody waits long for it."""
 
 
 class Standing(Base):
@@ -44,11 +49,9 @@ class Standing(Base):
                 complaints = [Complaint(where=".".join(map(str, e["loc"])) or "grant", expected=e["msg"].removeprefix("Value error, ")) for e in error.errors()]
                 raise InvalidDocument(complaints, hint="for example tool=shell command='make docs' uses=5") from error
             rule = self.policy.approvals[grant.highest]
-            held = set(approvals.roles_of(actor, self.policy))
-            if actor.kind != "human" or not held & {role for stage in rule.stages for role in stage.roles} or sum(s.approvals for s in rule.stages) > 1:
-                raise NotAllowed(
-                    f"{actor.id} cannot grant {grant.highest.value} in advance", hint=f"one {' or '.join(rule.roles)} has to be able to approve it alone"
-                )
+            if not granting.could_alone(actor, grant.highest, self.policy):
+                roles = " or ".join(dict.fromkeys(role for stage in rule.stages for role in stage.roles))
+                raise NotAllowed(f"{actor.id} cannot grant {grant.highest.value} in advance", hint=f"one {roles} has to be able to approve it alone")
             grants.give(c, grant, at)
             return grant
 
@@ -65,21 +68,25 @@ class Standing(Base):
                 raise NotAllowed(f"{actor.id} may not revoke this", hint="whoever gave it may, and anybody who holds a role")
             return grants.revoke(c, grant_id, actor=actor.id, at=log.now(c, self.clock))
 
-    def waiting_due(self, now: datetime | None = None, *, limit: int = 10_000) -> list[Due]:
+    def waiting_due(self, now: datetime | None = None) -> list[Due]:
         """Do what is due for questions that wait: reminders, backup, escalation. Returns what this call did; each thing is done once."""
+        done = []
         with self.store.read() as c:
             at = self._time(c, now)
-            asked = requests.waiting(c, limit=limit)
-        found = [(due, request) for request in asked for due in escalation.due(request, at, self.policy)]
-        if not found:
-            return []
-        done = []
-        with self._write() as c:
-            for due, request in found:
-                current = requests.get(c, request.id)
-                if current.is_open and waiting.do(c, due, current, at):
-                    outbox.enqueue(c, notices_due(due, current, self.routes), at)
-                    done.append(due)
+            known = waiting.done(c)
+            asked = requests.open_ids(c)
+        for start in range(0, len(asked), _AT_ONCE):
+            with self.store.read() as c:
+                page = [requests.get(c, request_id) for request_id in asked[start : start + _AT_ONCE]]
+            found = [due for request in page for due in escalation.due(request, at, self.policy) if (due.request_id, due.kind, due.number) not in known]
+            if not found:
+                continue
+            with self._write() as c:
+                for due in found:
+                    current = requests.get(c, due.request_id)
+                    if current.is_open and waiting.do(c, due, current, at):
+                        outbox.enqueue(c, notices_due(due, current, self.routes), at)
+                        done.append(due)
         return done
 
     def retention_due(self, now: datetime | None = None) -> list[str]:
@@ -88,11 +95,12 @@ class Standing(Base):
         with self.store.read() as c:
             return retention.due(c, self._time(c, now), completed_s=kept.completed_s, rejected_s=kept.rejected_s)
 
-    def erase(self, run_id: str, now: datetime | None = None) -> None:
-        """Remove the details of one run; the log keeps its entries."""
+    def erase(self, run_id: str, now: datetime | None = None) -> bool:
+        """Remove the details of one run; the log keeps its entries. False when they were gone already."""
         with self._write() as c:
-            retention.erase(c, run_id, self._time(c, now))
+            is_new = retention.erase(c, run_id, self._time(c, now))
             self._plans.clear()
+        return is_new
 
     def prune_notices(self, now: datetime | None = None) -> int:
         """Remove notices that were sent longer ago than details of runs are kept. Returns how many."""
@@ -106,18 +114,17 @@ class Standing(Base):
             due_by: only those whose next review is due by then.
             search: only those that hold this text, in any case.
         """
-        with self.store.read() as c:
-            settled = requests.settled(c)
         found = []
-        for request in settled:
-            if request.settled_at is None or request.status in (RequestStatus.WITHDRAWN,):
-                continue
-            record = record_of(request, settled_at=request.settled_at, review_after_s=self.policy.review_after_s)
-            if due_by is not None and (record.next_review_at is None or record.next_review_at > due_by):
-                continue
-            if search.lower() not in record.markdown().lower():
-                continue
-            found.append(record)
-            if len(found) >= limit:
-                break
+        with self.store.read() as c:
+            for request in requests.settled(c):
+                if request.settled_at is None or request.status is RequestStatus.WITHDRAWN:
+                    continue
+                record = record_of(request, settled_at=request.settled_at, review_after_s=self.policy.review_after_s)
+                if due_by is not None and (record.next_review_at is None or record.next_review_at > due_by):
+                    continue
+                if search.lower() not in record.markdown().lower():
+                    continue
+                found.append(record)
+                if len(found) >= limit:
+                    break
         return found

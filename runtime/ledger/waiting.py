@@ -56,6 +56,12 @@ def do(c: sqlite3.Connection, due: Due, request: Request, at: datetime) -> bool:
     return True
 
 
+def done(c: sqlite3.Connection) -> set[tuple[str, str, int]]:
+    """Return what was done already about questions that are still open: request, kind, number."""
+    rows = c.execute("SELECT request_id, kind, number FROM due_done WHERE request_id IN (SELECT id FROM request WHERE status = 'open')")
+    return set(rows.fetchall())
+
+
 def backup_since(c: sqlite3.Connection, run_id: str, digest: str) -> bool:
     """Tell whether the backup may answer the questions about a plan."""
     found = c.execute("SELECT 1 FROM due_done WHERE run_id = ? AND digest = ? AND kind = 'backup' LIMIT 1", (run_id, digest)).fetchone()

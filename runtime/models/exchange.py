@@ -12,10 +12,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ...policies.redact import redact
 from ...schemas.canonical import digest
@@ -36,6 +35,13 @@ class Reply(Noun):
     finish_reason: str = ""
     refusal: str = ""
     attempts: int = 1
+
+
+class Kept(Noun):
+    """A question and the answer that arrived for it."""
+
+    prompt: Prompt
+    reply: Reply
 
 
 class Exchange(Noun):
@@ -68,6 +74,15 @@ class Exchange(Noun):
         return found if self.cost_usd is None else {**found, "cost_usd": self.cost_usd}
 
 
+class _Entry(Noun):
+    """What a file of the journal holds."""
+
+    key: str
+    asked: int = Field(ge=1)
+    prompt: Prompt
+    reply: Reply | None = None
+
+
 @dataclass(frozen=True)
 class Journal:
     """What one run asked and was answered."""
@@ -75,52 +90,49 @@ class Journal:
     keep: Keep
     run_id: str
 
-    def answered(self, name: str, key: str) -> Reply | None:
-        """Return the answer that arrived for a question.
+    def answered(self, name: str, key: str) -> Kept | None:
+        """Return a question as it was asked, with the answer that arrived for it.
 
         Raises:
             StoreCorrupt: the journal cannot be read.
         """
-        entry = self._read(name)
-        return None if entry is None or entry["key"] != key or entry["reply"] is None else Reply.model_validate(entry["reply"])
+        entry = self._read(name, key)
+        return None if entry is None or entry.reply is None else Kept(prompt=entry.prompt, reply=entry.reply)
 
     def unanswered(self, name: str, key: str) -> int:
         """Return how often a question was asked without an answer."""
-        entry = self._read(name)
-        return 0 if entry is None or entry["key"] != key else int(entry["asked"]) - (entry["reply"] is not None)
+        entry = self._read(name, key)
+        return 0 if entry is None else entry.asked - (entry.reply is not None)
 
-    def asking(self, name: str, key: str) -> None:
+    def asking(self, name: str, key: str, prompt: Prompt) -> None:
         """Write down that a question goes out."""
-        self._write(name, key, self.unanswered(name, key) + 1, None)
+        self._write(name, _Entry(key=key, asked=self.unanswered(name, key) + 1, prompt=prompt))
 
     def arrived(self, name: str, key: str, reply: Reply) -> None:
         """Write down the answer to the question that went out last; durable when this returns."""
-        self._write(name, key, self.unanswered(name, key), reply)
+        entry = self._read(name, key)
+        if entry is None:
+            raise ValueError(f"nobody asked {name}")
+        self._write(name, entry.model_copy(update={"reply": reply}))
 
     def forget(self) -> None:
         """Remove the replies; the exchanges stay."""
         for path in (self.keep.folder / self.run_id).glob("*.journal.json"):
             path.unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        return self.keep.folder / self.run_id / f"{name}.journal.json"
-
-    def _write(self, name: str, key: str, asked: int, reply: Reply | None) -> None:
-        data = {"key": key, "asked": asked, "reply": None if reply is None else reply.as_json()}
+    def _write(self, name: str, entry: _Entry) -> None:
         # ASCII, so that whatever half a character a model sends can be written and read back.
-        self.keep.write(self.run_id, f"{name}.journal.json", json.dumps(data, ensure_ascii=True).encode())
+        self.keep.write(self.run_id, f"{name}.journal.json", json.dumps(entry.model_dump(mode="python"), ensure_ascii=True).encode())
 
-    def _read(self, name: str) -> dict[str, Any] | None:
-        path = self._path(name)
+    def _read(self, name: str, key: str) -> _Entry | None:
+        path = self.keep.folder / self.run_id / f"{name}.journal.json"
         try:
-            found = json.loads(path.read_bytes())
-            if found["reply"] is not None:
-                Reply.model_validate(found["reply"])
-            return {"key": str(found["key"]), "asked": int(found["asked"]), "reply": found["reply"]}
+            entry = _Entry.model_validate(json.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, ValidationError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise StoreCorrupt(f"the kept answer {path} cannot be read: {error}", hint="remove the file to ask the model again") from error
+        return entry if entry.key == key else None
 
 
 def exchanged(

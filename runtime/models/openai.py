@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
@@ -84,6 +85,7 @@ class OpenAIModel:
     def ask(self, prompt: Prompt, schema: type[T]) -> Answer[T]:
         """Ask once; see the port."""
         key = self._key()
+        import_module("openai")  # half a second, once; not taken from the time for the answer
         shape = shape_of(schema)
         call = _Call(self, key, prompt, shape, time.monotonic() + self.timeout_s)
         try:

@@ -63,6 +63,7 @@ def talk(
     journal: Journal,
     record: Callable[[Exchange], None],
     price: Callable[[str, Usage], str | None] = lambda model, usage: None,
+    allow: Callable[[Prompt, Usage], None] = lambda prompt, spent: None,
     key: str = "",
 ) -> Talk[R]:
     """Ask, and ask once more when the answer cannot be used.
@@ -73,6 +74,7 @@ def talk(
         journal: keeps answers.
         record: takes the record of every answer.
         price: model and usage in, decimal USD out, or `None`.
+        allow: is told of every question before it goes out, with what was spent, and raises when it may not.
         key: what the first question is known by after a crash; the prompt's own by default. What a run sees of its surroundings may change
             between two processes, and an answer that was paid for is still the answer.
 
@@ -83,7 +85,16 @@ def talk(
     key = key or prompt.key
     for number in range(1, _ROUNDS + 1):
         step = f"{name}-{number}"
-        answer, unanswered = _asked(model, prompt, schema, step, key, journal)
+        there = journal.answered(step, key)
+        if there is None:
+            allow(prompt, usage)
+            answer = _asked(model, prompt, schema, step, key, journal)
+        else:
+            # What was asked then, and not what would be asked now, is what was answered.
+            prompt = there.prompt
+            kept = there.reply.model_dump(exclude={"raw", "usage"})
+            answer = read_answer(schema, there.reply.raw, usage=there.reply.usage, **kept)
+        unanswered = journal.unanswered(step, key)
         usage += answer.usage
         complaints = answer.complaints
         if answer.value is not None:
@@ -102,19 +113,14 @@ def talk(
     raise _failed(answer, complaints, usage)
 
 
-def _asked(model: Model, prompt: Prompt, schema: type[T], step: str, key: str, journal: Journal) -> tuple[Answer[T], int]:
-    there = journal.answered(step, key)
-    if there is not None:
-        kept = there.model_dump(exclude={"raw", "usage"})
-        return read_answer(schema, there.raw, usage=there.usage, **kept), journal.unanswered(step, key)
-    unanswered = journal.unanswered(step, key)
-    journal.asking(step, key)
+def _asked(model: Model, prompt: Prompt, schema: type[T], step: str, key: str, journal: Journal) -> Answer[T]:
+    journal.asking(step, key, prompt)
     answer = model.ask(prompt, schema)
     reply = Reply(
         raw=answer.raw, model=answer.model, usage=answer.usage, finish_reason=answer.finish_reason, refusal=answer.refusal, attempts=answer.attempts
     )
     journal.arrived(step, key, reply)
-    return answer, unanswered
+    return answer
 
 
 def _repair(prompt: Prompt, answer: Answer[T], complaints: tuple[str, ...]) -> Prompt:

@@ -263,6 +263,16 @@ def test_disk_full_or_broken_at_a_sample_of_writes_loses_nothing_acknowledged(tr
     assert counts["an error was told"] > counts["trials"] / 3
 
 
+@pytest.mark.parametrize("sticky", [False, True])
+def test_move_whose_old_name_cannot_be_removed_does_not_claim_that_nothing_happened(trials: Any, sticky: bool) -> None:
+    """A move gives a second name before it takes the first; a disk that fails in between must not leave both behind a receipt `failed`."""
+    writes = trials("count", scenario="completes", phase="decide")
+    (n,) = [n for n, (operation, _, path) in enumerate(writes, 1) if operation == "unlink" and path == "ws/draft.txt"]
+    result = trials("trial", scenario="completes", phase="decide", n=n, mode="fail", error=errno.EIO, sticky=sticky)
+    assert result["wrong"] == []
+    assert result["status"] == ("completed" if sticky else "rolled_back")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("scenario", "phase"), IO_PHASES, ids=io_ids)
 def test_disk_full_or_broken_at_every_write_loses_nothing_acknowledged(trials: Any, scenario: str, phase: str) -> None:

@@ -124,7 +124,7 @@ def state_of(workspace: Path, step: dict[str, Any]) -> str:
         return "absent" if not path.exists() else "there" if path.read_text() == args["content"] else "half written"
     if args["operation"] == "edit":
         text = path.read_text()
-        return "there" if args["new"] in text else "absent" if text == "some old words\n" else "half edited"
+        return "there" if args["new"] in text else "absent" if text in ("some old words\n", "some new words\n") else "half edited"
     if args["operation"] == "delete":
         return "absent" if path.exists() else "there"
     places = (path.exists(), (workspace / args["to"]).exists())
