@@ -6,6 +6,7 @@ Every report is read from where it is kept and checked against its digest; one t
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..policies.consolidation import merge
@@ -32,10 +33,14 @@ def collect(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[st
 async def acollect(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     """Do what `collect` does without blocking the loop while it waits."""
     waited = {}
-    for task in tasks(state):
-        if "outcome" not in state["settled"].get(task["agent_id"], {}):
-            found = await abegin(task, spec, ports)
-            waited[task["agent_id"]] = await ports.crew.await_(found) if isinstance(found, Slot) else found
+    try:
+        for task in tasks(state):
+            if "outcome" not in state["settled"].get(task["agent_id"], {}):
+                found = await abegin(task, spec, ports)
+                waited[task["agent_id"]] = await ports.crew.await_(found) if isinstance(found, Slot) else found
+    except asyncio.CancelledError:
+        release(state["run_id"], state["round"], spec, ports)
+        raise
     return _consolidated(state, waited, spec, ports)
 
 

@@ -63,14 +63,13 @@ class Slot:
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()  # so that a cancelled waiter cannot cancel what it waits for
         self.task: asyncio.Task[None] | None = None
-        self.is_void = False
         self._has_ended = False
         self._lock = threading.Lock()
 
     @property
     def is_over(self) -> bool:
-        """Whether the same work has to begin anew: nobody waited for it, or what it did could not be kept."""
-        return self.is_void or (self.future.done() and self.future.exception() is not None)
+        """Whether the same work has to begin anew, because what it did could not be kept."""
+        return self.future.done() and self.future.exception() is not None
 
     def finish(self, answer: Any, error: BaseException | None) -> None:
         """Hand an answer or an error over to be settled, unless somebody gave up before."""
@@ -151,7 +150,7 @@ class Crew:
                 self._waiting.release()
 
     async def await_(self, slot: Slot, *, patiently: bool = True) -> Any:
-        """Wait as `wait` does without blocking the loop. Cancelling it cancels the agent."""
+        """Wait as `wait` does without blocking the loop. Whoever is cancelled while waiting releases the work."""
         if slot.future.done():
             return slot.future.result()
         if not patiently and not self._waiting.acquire(blocking=False):
@@ -160,10 +159,6 @@ class Crew:
             waiter = asyncio.wrap_future(slot.future)
             try:
                 await asyncio.wait({waiter}, timeout=max(0.0, slot.deadline - time.monotonic()))
-            except asyncio.CancelledError:
-                slot.is_void = True
-                slot.give_up()
-                raise
             finally:
                 if not waiter.cancel() and not waiter.cancelled():
                     waiter.exception()  # looked at, so that asyncio does not report what is raised below
@@ -174,7 +169,7 @@ class Crew:
                 self._waiting.release()
 
     def release(self, key: Key) -> None:
-        """Forget the settled work whose keys begin like this; what comes late finds itself given up."""
+        """Forget the work whose keys begin like this, and give up what of it is not done; coroutines are cancelled."""
         with self._lock:
             for known in [one for one in self._slots if one[: len(key)] == key]:
                 self._slots.pop(known).give_up()

@@ -13,6 +13,7 @@ from langgraph.types import Send
 
 from ..schemas.errors import NotFound
 from ..schemas.phase import PhaseSpec
+from .phase_crew import AT_ONCE
 from .phase_ports import PhasePorts
 from .phase_state import AGAIN, PhaseState, tasks
 from .phase_tell import tell
@@ -29,9 +30,14 @@ def dispatch_agents(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) ->
 
 
 async def adispatch_agents(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
-    """Do what `dispatch_agents` does, with coroutines on the caller's loop."""
+    """Do what `dispatch_agents` does, with coroutines on the caller's loop.
+
+    A loop starts all waiting stations at once, so a phase leaves the start to them: who cancels the caller then cancels every agent. Only a wider
+    fan-out is started here.
+    """
     update = _next(state, spec)
-    for task in tasks({**state, **update}):  # type: ignore[typeddict-item]
+    asked = tasks({**state, **update})  # type: ignore[typeddict-item]
+    for task in asked if len(asked) > AT_ONCE else ():
         await abegin(task, spec, ports)
     _told(update, spec, ports)
     return update

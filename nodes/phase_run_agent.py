@@ -6,6 +6,7 @@ can wait for, it leaves the waiting to `collect`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..schemas.phase import PhaseSpec, Settled
@@ -13,7 +14,7 @@ from .phase_crew import Slot
 from .phase_ports import PhasePorts
 from .phase_state import AgentTask
 from .phase_tell import tell
-from .phase_work import abegin, begin
+from .phase_work import abegin, begin, release
 
 
 def run_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
@@ -23,9 +24,13 @@ def run_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[st
 
 
 async def arun_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
-    """Do what `run_agent` does without blocking the loop."""
+    """Do what `run_agent` does without blocking the loop. Cancelling it cancels the agents of the phase."""
     found = await abegin(task, spec, ports)
-    return _update(await ports.crew.await_(found, patiently=False) if isinstance(found, Slot) else found, task, spec, ports)
+    try:
+        return _update(await ports.crew.await_(found, patiently=False) if isinstance(found, Slot) else found, task, spec, ports)
+    except asyncio.CancelledError:
+        release(task["run_id"], task["round"], spec, ports)
+        raise
 
 
 def _update(settled: Settled | None, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:

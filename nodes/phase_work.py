@@ -17,7 +17,7 @@ from ..policies.phase_recovery import callable_for
 from ..policies.redact import redact
 from ..schemas.agent_message import AgentMessage
 from ..schemas.canonical import canonical, digest
-from ..schemas.errors import NotFound
+from ..schemas.errors import NotFound, StoreCorrupt
 from ..schemas.phase import AgentOutcome, AgentSpec, FaultCategory, PhaseSpec, Settled
 from .phase_crew import AsksPerson, Exhausted, Key, Late, Slot, Work
 from .phase_ports import PhasePorts
@@ -80,7 +80,7 @@ def _earlier(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled | N
             continue
         try:
             read_report(found.digest, ports)
-        except (KeyError, ValueError, RuntimeError):
+        except (KeyError, ValueError, OSError, StoreCorrupt):
             continue  # the note outlived the report, or one of them was changed: run it again
         return found.model_copy(update={"reused": True, "took_s": 0.0, "round": task["round"], "attempt": task["attempt"]})
     return None

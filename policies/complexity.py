@@ -51,7 +51,8 @@ class ComplexityRule(Noun):
         if self.is_one_of is not None:
             values = value if isinstance(value, tuple) else (value,)
             return any(str(one) in self.is_one_of for one in values if one is not None)
-        return bool((len(value) if isinstance(value, tuple) else value) >= self.at_least)
+        least: Any = self.at_least
+        return bool((len(value) if isinstance(value, tuple) else value) >= least)
 
 
 class ComplexityTable(Noun):

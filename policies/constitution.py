@@ -143,7 +143,9 @@ def hold(done: Iterable[Deed], constitution: Sequence[Principle] | None = None, 
     return Held(
         violations=tuple(one for one in found if one.principle not in overridden),
         overridden=tuple(one for one in found if one.principle in overridden),
-        unchecked=tuple(principle.id for principle in principles if principle.check == "model" and principle.id not in overridden),
+        unchecked=tuple(
+            principle.id for principle in principles if principle.check == "model" and principle.id not in overridden
+        ),
     )
 
 
@@ -166,10 +168,14 @@ def read_constitution(own: Sequence[Mapping[str, Any]], *, file: str = "config.y
             principle = Principle.model_validate({**(base.model_dump() if base else {}), **one})
         except (ValidationError, TypeError) as error:
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            raise InvalidConfiguration(f"{file}: {where}: {said}", hint="a principle has id, text, check, and when it is a rule: when", key=where) from error
+            raise InvalidConfiguration(
+                f"{file}: {where}: {said}", hint="a principle has id, text, check, and when it is a rule: when", key=where
+            ) from error
         problems = list(_problems(principle))
         if problems:
-            raise InvalidConfiguration(f"{file}: {where}: {'; '.join(problems)}", hint="correct the rule or the example", key=where)
+            raise InvalidConfiguration(
+                f"{file}: {where}: {'; '.join(problems)}", hint="correct the rule or the example", key=where
+            )
         laid[principle.id] = principle
     return tuple(laid.values())
 

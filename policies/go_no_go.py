@@ -9,7 +9,19 @@ Beyond the source: what nobody measured is not zero, so it blocks. Source: E7, s
 
 from __future__ import annotations
 
-from ..schemas.go_no_go import GoNoGo, GoNoGoDecision, ValidationResults
+from typing import Any
+
+from ..schemas.consolidated import Consolidated
+from ..schemas.go_no_go import (
+    DocumentationState,
+    GoNoGo,
+    GoNoGoDecision,
+    PerformanceState,
+    RollbackState,
+    SecurityState,
+    TestState,
+    ValidationResults,
+)
 
 PROCEED_BELOW = 3
 CONDITIONAL_BELOW = 5
@@ -45,3 +57,31 @@ def deployment_decision(results: ValidationResults) -> GoNoGo:
 
 def _said(number: int | None) -> str:
     return "not measured" if number is None else str(number)
+
+
+def known_results(found: Consolidated) -> ValidationResults:
+    """Return what a testing phase measured; what no agent reported, or reported in another form, stays unknown.
+
+    Args:
+        found: the synthesis of a testing phase with the sections `tests`, `performance_security`, `documentation` and `deployment`.
+    """
+    tests, measured = _section(found, "tests"), _section(found, "performance_security")
+    critical = tests.get("critical")
+    if any(one.severity == "critical" for one in found.findings) or tests.get("failed"):
+        critical = "fail"
+    return ValidationResults(
+        tests=TestState(critical=critical if critical in ("pass", "fail") else "unknown", warnings=_number(tests.get("warnings"))),
+        security=SecurityState(high_risk=_number(measured.get("high_risk"))),
+        rollback=RollbackState(tested=_section(found, "deployment").get("rollback_tested") is True),
+        performance=PerformanceState(degradations=_number(measured.get("degradations"))),
+        documentation=DocumentationState(incomplete=_number(_section(found, "documentation").get("incomplete"))),
+    )
+
+
+def _section(found: Consolidated, name: str) -> dict[str, Any]:
+    section = found.sections.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

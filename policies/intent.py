@@ -19,23 +19,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
-
-import yaml
 
 from ..schemas.plan import Plan, Step
 from ..schemas.problem import Problem
 from ..schemas.risk import Level
 from ..schemas.ruling import Ruling
+from .intent_words import WORD, stems, words_of_intent
 
 Answer = Literal["within", "unsure", "outside"]
 
 LONGEST = 20_000
 LONGEST_STEP = 8_000
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_WORD = re.compile(r"[a-z]+|\d+")
 _CLAUSE = re.compile(r"[.;\n]|,|\bbut\b|\bexcept\b")
 _GRAVE = frozenset({"delete", "send", "operate", "install", "secret", "permit"})
 _WRITES = _GRAVE | {"create", "change"}
@@ -82,23 +77,6 @@ class Stated:
     names_production: bool
 
 
-@dataclass(frozen=True)
-class _Words:
-    asks: Mapping[str, frozenset[str]]
-    sql: Mapping[str, str]
-    files: Mapping[str, str]
-    http: Mapping[str, str]
-    patterns: Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]
-    prohibits: re.Pattern[str]
-    only: re.Pattern[str]
-    forbids: Mapping[str, frozenset[str]]
-    elsewhere: re.Pattern[str]
-    production: frozenset[str]
-    empty: frozenset[str]
-    kinds: frozenset[str]
-    threshold_pct: int
-
-
 def judge(plan: Plan, levels: Sequence[Level], *, words: str = "") -> tuple[Intent, ...]:
     """Judge every step of a plan.
 
@@ -113,24 +91,26 @@ def judge(plan: Plan, levels: Sequence[Level], *, words: str = "") -> tuple[Inte
 
 def ruling(intents: Iterable[Intent], *, threshold_pct: int | None = None) -> Ruling:
     """Return what follows: allow when every step is within, at least as certainly as the threshold; otherwise a person is asked."""
-    least = _words().threshold_pct if threshold_pct is None else threshold_pct
+    least = words_of_intent().threshold_pct if threshold_pct is None else threshold_pct
     doubtful = [one for one in intents if one.answer != "within" or one.confidence_pct < least]
     if not doubtful:
         return Ruling(answer="allow", rules=("intent.within",))
     doubtful.sort(key=lambda one: -_ORDER[one.answer])
     rules = tuple(dict.fromkeys(rule for one in doubtful for rule in one.rules))
-    return Ruling(answer="review", rules=rules, reasons=tuple(f"step {one.step}: {reason}" for one in doubtful for reason in one.reasons))
+    return Ruling(
+        answer="review", rules=rules, reasons=tuple(f"step {one.step}: {reason}" for one in doubtful for reason in one.reasons)
+    )
 
 
 def stated(problem: Problem, *, words: str = "") -> Stated:
     """Read what was asked for."""
-    known = _words()
+    known = words_of_intent()
     text = (words or f"{problem.title}\n{problem.description}")[:LONGEST].lower()
     wishes: list[str] = []
     prohibitions: list[str] = []
     for clause in _CLAUSE.split(text):
         (prohibitions if known.prohibits.search(clause) or known.only.search(clause) else wishes).append(clause)
-    wished = _stems(" ".join(wishes))
+    wished = stems(" ".join(wishes))
     forbidden, unclear = [], []
     reads_only = False
     for clause in [*prohibitions, *(one.lower() for one in problem.constraints)]:
@@ -139,12 +119,12 @@ def stated(problem: Problem, *, words: str = "") -> Stated:
         elif known.prohibits.search(clause):
             # What precedes the prohibition in a clause is still a wish.
             before = known.prohibits.split(clause, maxsplit=1)[0] if clause in prohibitions else ""
-            wished |= _stems(before)
+            wished |= stems(before)
             forbidden.append(_forbidding(clause[len(before) :]))
         elif not known.elsewhere.search(clause):
             unclear.append(clause.strip())
     forbidden += [_Forbidden(f"out of scope: {one}", frozenset(), _things(one.lower())) for one in problem.out_of_scope]
-    systems = frozenset(stem for system in problem.context.affected_systems for stem in _stems(system.lower()))
+    systems = frozenset(stem for system in problem.context.affected_systems for stem in stems(system.lower()))
     return Stated(
         asked=frozenset(act for act, verbs in known.asks.items() if verbs & wished),
         things=frozenset((wished | systems) - known.empty - frozenset().union(*known.asks.values())),
@@ -160,19 +140,32 @@ def judge_step(step: Step, level: Level, said: Stated) -> Intent:
     """Judge one step."""
     whole = "\n".join(_texts(step.args))
     text = whole[:LONGEST_STEP].lower()
-    there = _stems(text)
+    there = stems(text)
     acts = _acts(step, level, text)
     found = list(_findings(acts, level, there, said))
     if len(whole) > LONGEST_STEP:
-        found.append(("unsure", 50, "intent.too_long", f"its arguments are longer than {LONGEST_STEP} characters and were not read as a whole"))
+        found.append(
+            (
+                "unsure",
+                50,
+                "intent.too_long",
+                f"its arguments are longer than {LONGEST_STEP} characters and were not read as a whole",
+            )
+        )
     found.sort(key=lambda one: (-_ORDER[one[0]], -one[1]))
     answer, confidence = found[0][0], found[0][1]
     telling = [one for one in found if one[0] == answer]
-    return Intent(step.step, answer, confidence, tuple(dict.fromkeys(one[2] for one in telling)), tuple(dict.fromkeys(one[3] for one in telling)))
+    return Intent(
+        step.step,
+        answer,
+        confidence,
+        tuple(dict.fromkeys(one[2] for one in telling)),
+        tuple(dict.fromkeys(one[3] for one in telling)),
+    )
 
 
 def _findings(acts: frozenset[str], level: Level, there: frozenset[str], said: Stated) -> Iterator[tuple[Answer, int, str, str]]:
-    known = _words()
+    known = words_of_intent()
     writes = acts & _WRITES
     for one in said.forbidden:
         if one.acts and not (one.acts & acts):
@@ -201,7 +194,12 @@ def _findings(acts: frozenset[str], level: Level, there: frozenset[str], said: S
     if grave:
         yield "outside", 90, "intent.not_asked", f"nobody asked to {' or to '.join(sorted(grave))}"
     elif missing and "only_read" in said.asked and not said.asked & _WRITES:
-        yield "outside", 90, "intent.not_asked", f"nobody asked to {' or to '.join(sorted(missing))}; the request only asks to look"
+        yield (
+            "outside",
+            90,
+            "intent.not_asked",
+            f"nobody asked to {' or to '.join(sorted(missing))}; the request only asks to look",
+        )
     elif missing:
         yield "unsure", 60, "intent.not_asked", f"nobody said in so many words to {' or to '.join(sorted(missing))}"
     if not (there & said.things):
@@ -212,11 +210,11 @@ def _findings(acts: frozenset[str], level: Level, there: frozenset[str], said: S
 
 
 def _acts(step: Step, level: Level, text: str) -> frozenset[str]:
-    known = _words()
+    known = words_of_intent()
     if level is Level.LOW:
         return frozenset({"fetch"})
     if step.tool == "sql":
-        first = _WORD.search(str(step.args.get("statement", "")).lower())
+        first = WORD.search(str(step.args.get("statement", "")).lower())
         found = {known.sql.get(first[0], "")} if first else set()
     elif step.tool == "files":
         found = {known.files.get(str(step.args.get("operation", "")), "")}
@@ -228,14 +226,14 @@ def _acts(step: Step, level: Level, text: str) -> frozenset[str]:
 
 
 def _forbidding(clause: str) -> _Forbidden:
-    known = _words()
-    stems = _stems(clause)
-    acts = frozenset(act for act, said in known.forbids.items() if said & stems)
+    known = words_of_intent()
+    here = stems(clause)
+    acts = frozenset(act for act, said in known.forbids.items() if said & here)
     return _Forbidden(clause, acts, _things(clause) - frozenset().union(*known.forbids.values()))
 
 
 def _things(text: str) -> frozenset[str]:
-    return _stems(text) - _words().empty
+    return stems(text) - words_of_intent().empty
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -248,39 +246,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _texts(inner)
-
-
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(map(_stem, _WORD.findall(text)))
-
-
-def _stem(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 5 and word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return word
-
-
-@cache
-def _words() -> _Words:
-    text = files(__package__ or "assent.policies").joinpath("intent.yaml").read_text(encoding="utf-8")
-    table: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - the safe loader, in C where there is one
-    acts = table["acts"]
-    return _Words(
-        asks={act: frozenset(map(_stem, verbs)) for act, verbs in table["asks"].items()},
-        sql=acts["sql"],
-        files=acts["files"],
-        http=acts["http"],
-        patterns={tool: tuple((act, re.compile(pattern)) for act, pattern in acts[tool].items()) for tool in ("shell", "python")},
-        prohibits=re.compile(table["prohibits"]),
-        only=re.compile(table["reads_only"]),
-        forbids={act: frozenset(map(_stem, said)) for act, said in table["forbids"].items()},
-        elsewhere=re.compile(table["elsewhere"]),
-        production=frozenset(table["production"]),
-        empty=frozenset(map(_stem, table["empty"])),
-        kinds=frozenset(map(_stem, table["kinds"])),
-        threshold_pct=int(table["threshold_pct"]),
-    )

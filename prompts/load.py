@@ -114,7 +114,9 @@ def fill(template: Template, given: Mapping[str, str], *, fence: str = "", after
     """
     missing, unknown = template.variables - set(given), set(given) - template.variables
     if missing or unknown:
-        said = [f"missing {', '.join(sorted(missing))}"] * bool(missing) + [f"unknown {', '.join(sorted(unknown))}"] * bool(unknown)
+        said = [f"missing {', '.join(sorted(missing))}"] * bool(missing) + [f"unknown {', '.join(sorted(unknown))}"] * bool(
+            unknown
+        )
         raise BadPrompt(f"prompt {template.name}: {'; '.join(said)}")
     mark = fence or _unheard_of(given)
     if any(mark in text for text in given.values()):
@@ -122,11 +124,17 @@ def fill(template: Template, given: Mapping[str, str], *, fence: str = "", after
     texts = {name: _fenced(name, text, mark) if name in template.outside else text for name, text in given.items()}
     texts[_FENCE] = mark
     messages = tuple(
-        Message(role=cast("Literal['system', 'user', 'assistant']", role), text=_VARIABLE.sub(lambda found: texts[found[1]], body))
+        Message(
+            role=cast("Literal['system', 'user', 'assistant']", role), text=_VARIABLE.sub(lambda found: texts[found[1]], body)
+        )
         for role, body in template.parts
     )
     before = after.messages if after is not None else ()
-    key = digest(canonical([after.key if after is not None else "", template.digest, {name: _spelled(text) for name, text in given.items()}]))
+    key = digest(
+        canonical(
+            [after.key if after is not None else "", template.digest, {name: _spelled(text) for name, text in given.items()}]
+        )
+    )
     return Prompt(name=template.name, template=template.digest, key=key, messages=before + messages)
 
 

@@ -68,7 +68,11 @@ def look(workspace: Path, around: Surroundings) -> WorkspaceFacts:
         folders[:] = sorted(name for name in folders if name not in closed)
         entries = sorted(names) + [f"{name}/" for name in sorted(closed)]
         seen += len(entries)
-        found += [_shown(str(here / name)) + ("/" if name.endswith("/") else "") for name in entries if not is_secret(str(here / name), around)]
+        found += [
+            _shown(str(here / name)) + ("/" if name.endswith("/") else "")
+            for name in entries
+            if not is_secret(str(here / name), around)
+        ]
         if seen >= MOST_SEEN:
             break
     found.sort(key=lambda name: (name.count("/"), name))

@@ -23,6 +23,7 @@ class Turn:
         headers: besides the usual.
         pause_s: before it answers.
         drip_s: between bytes.
+        drips_head: the bytes that drip are those of a header that does not end.
         cut: send only so many bytes of the body, then close.
         body: these bytes instead of an envelope.
         usage: say how many tokens it took.
@@ -38,6 +39,7 @@ class Turn:
     headers: Mapping[str, str] = field(default_factory=dict)
     pause_s: float = 0.0
     drip_s: float = 0.0
+    drips_head: bool = False
     cut: int | None = None
     body: bytes | None = None
     usage: bool = True
@@ -66,20 +68,33 @@ def _arguments(given: Mapping[str, Any] | str) -> str:
 def chat(turn: Turn, model: str, given: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the envelope of chat-completions, and the same as a stream of chunks."""
     calls = [
-        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": _arguments(args)}} for n, (name, args) in enumerate(turn.calls, 1)
+        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": _arguments(args)}}
+        for n, (name, args) in enumerate(turn.calls, 1)
     ]
     finish = "tool_calls" if calls and turn.finish_reason == "stop" else turn.finish_reason
     message: dict[str, Any] = {"role": "assistant", "content": None if calls else turn.content, "refusal": turn.refusal}
     if calls:
         message["tool_calls"] = calls
     taken = estimate(turn.content or "") + sum(estimate(_arguments(args)) for _, args in turn.calls)
-    usage = {"prompt_tokens": given, "completion_tokens": taken, "total_tokens": given + taken, "prompt_tokens_details": {"cached_tokens": 0}}
+    usage = {
+        "prompt_tokens": given,
+        "completion_tokens": taken,
+        "total_tokens": given + taken,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
     head: dict[str, Any] = {"id": "chatcmpl-fake", "created": 1_767_225_600, "model": model}
-    envelope = {**head, "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}]}
+    envelope = {
+        **head,
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+    }
     if turn.usage:
         envelope["usage"] = usage
     head["object"] = "chat.completion.chunk"
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in _pieces(turn.content or "") if not calls)]
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": ""},
+        *({"content": piece} for piece in _pieces(turn.content or "") if not calls),
+    ]
     deltas += [{"refusal": turn.refusal}] if turn.refusal else []
     deltas += [{"tool_calls": [{"index": n, **call}]} for n, call in enumerate(calls)]
     events = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
@@ -91,11 +106,20 @@ def chat(turn: Turn, model: str, given: int) -> tuple[dict[str, Any], list[dict[
 def responses(turn: Turn, model: str, given: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the envelope of responses, and the same as a stream of events."""
     part: dict[str, Any] = (
-        {"type": "refusal", "refusal": turn.refusal} if turn.refusal else {"type": "output_text", "text": turn.content or "", "annotations": []}
+        {"type": "refusal", "refusal": turn.refusal}
+        if turn.refusal
+        else {"type": "output_text", "text": turn.content or "", "annotations": []}
     )
     item: dict[str, Any] = {"id": "msg_fake", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     calls = [
-        {"id": f"fc_{n}", "type": "function_call", "call_id": f"call_{n}", "name": name, "arguments": _arguments(args), "status": "completed"}
+        {
+            "id": f"fc_{n}",
+            "type": "function_call",
+            "call_id": f"call_{n}",
+            "name": name,
+            "arguments": _arguments(args),
+            "status": "completed",
+        }
         for n, (name, args) in enumerate(turn.calls, 1)
     ]
     taken = estimate(turn.content or "")
@@ -121,7 +145,9 @@ def responses(turn: Turn, model: str, given: int) -> tuple[dict[str, Any], list[
         elif part["type"] == "output_text":
             where["content_index"] = 0
             events.append({"type": "response.content_part.added", **where, "part": {**part, "text": ""}})
-            events += [{"type": "response.output_text.delta", **where, "delta": piece, "logprobs": []} for piece in _pieces(part["text"])]
+            events += [
+                {"type": "response.output_text.delta", **where, "delta": piece, "logprobs": []} for piece in _pieces(part["text"])
+            ]
             events.append({"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []})
         events.append({"type": "response.output_item.done", "output_index": n, "item": one})
     events.append({"type": "response.incomplete" if cut else "response.completed", "response": envelope})

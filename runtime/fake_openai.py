@@ -63,6 +63,11 @@ class faults:
         return Turn(content=as_text(content), drip_s=seconds)
 
     @staticmethod
+    def dripping_head(seconds: float = 0.05) -> Turn:
+        """An answer whose headers never end, so that a client never sees the first byte of its body."""
+        return Turn(drip_s=seconds, drips_head=True)
+
+    @staticmethod
     def cut_off(at: int = 40, content: Any = "{}") -> Turn:
         """A connection that closes in the middle of the answer."""
         return Turn(content=as_text(content), cut=at)
@@ -124,7 +129,9 @@ class FakeOpenAI:
         self._lock = threading.Lock()
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, name="fake openai", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, name="fake openai", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -182,7 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         fake = self.server.fake
         if self.path.rstrip("/").endswith("/models"):
-            self._send(200, {}, json.dumps({"object": "list", "data": [{"id": fake.model, "object": "model", "owned_by": "assent"}]}).encode())
+            self._send(
+                200,
+                {},
+                json.dumps({"object": "list", "data": [{"id": fake.model, "object": "model", "owned_by": "assent"}]}).encode(),
+            )
         else:
             self._send(404, {}, error_body("not_found", "no such path"))
 
@@ -198,6 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
         if turn.pause_s and fake.closing.wait(turn.pause_s):
             self.close_connection = True
             return
+        if turn.drips_head:
+            self._drip_head(turn)
+            return
         if turn.status >= 400:
             self._send(turn.status, turn.headers, turn.body or error_body(turn.error, turn.message))
             return
@@ -212,9 +226,21 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(200, turn.headers, turn.body if turn.body is not None else json.dumps(envelope).encode(), turn)
 
+    def _drip_head(self, turn: Turn) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nx-drip: ")
+            while not self.server.fake.closing.wait(turn.drip_s):
+                self.wfile.write(b"x")
+
     def _send(self, status: int, headers: Mapping[str, str], body: bytes, turn: Turn | None = None) -> None:
         self.send_response(status)
-        for name, value in {"content-type": "application/json", "content-length": str(len(body)), "x-request-id": "req_fake", **headers}.items():
+        for name, value in {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "x-request-id": "req_fake",
+            **headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(OSError):

@@ -49,7 +49,8 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
         if isinstance(actor, str) and actor.strip():
             actor = Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM) if actor == operating_system_user() else Actor(id=actor)
         elif isinstance(actor, Mapping):
-            actor = Actor.model_validate(dict(actor))
+            # What stands in a mapping is asserted, whatever it says of itself.
+            actor = Actor.model_validate({**actor, "assurance": Assurance.ASSERTED})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -61,4 +62,5 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
         return actor.model_copy(update={"roles": member.roles, "kind": member.kind if actor.kind == "human" else actor.kind, "name": actor.name or member.name})
     if actor.assurance is Assurance.OPERATING_SYSTEM and policy.preset == "solo" and actor.kind == "human":
         return actor.model_copy(update={"roles": ALL_ROLES})
-    return actor
+    # Roles that were only asserted would let one person be the two whom a critical plan takes.
+    return actor.model_copy(update={"roles": ()}) if actor.assurance is Assurance.ASSERTED else actor

@@ -1,32 +1,116 @@
 """The phase store: which agent of which run reported what about which inputs; and where reports are kept.
 
-Rules: one journal for each phase of each run, one line a report, written in one piece, so readers see all of a line or none; a line that is torn,
-unreadable or about something else counts as absent, because the cost of that is running an agent again. For the same reason neither notes nor
-reports wait for the disk: a power failure may cost a report, a killed process does not. Reports lie in the artifact folder by their digest.
+Rules:
+- Notes are lines of a journal, one for each phase of each run; reports are records of one pack. Both are written in one piece at the end of their
+  file, so readers see all of a line or record, or none; what is torn, unreadable or about something else counts as absent.
+- What that costs is running an agent again, so neither waits for the disk: a killed process loses nothing, a power failure may lose a report.
+- A report is named by its digest and checked against it whenever it is read.
+
+A file of its own for each report would cost as much as everything else that happens to it; a hundred agents that answer at once would notice.
+What a run has to keep for years goes to `keep.py` and the ledger.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import threading
+import weakref
 from pathlib import Path
+from typing import Any
 
 from ..schemas.canonical import canonical, parse
 from ..schemas.phase import Settled
-from .keep import Keep
+
+_RECORD = re.compile(rb"\n@([0-9a-f]{64}) (\d{1,12})\n")
 
 
-class ReportKeep(Keep):
-    """The artifact folder, for what can be made again: whole or not at all, without waiting for the disk."""
+class _Appended:
+    """A file that only grows, written in one piece each time, and read from where the last reading ended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seen = 0
+        self._descriptor = -1
+
+    def append(self, data: bytes) -> None:
+        """Write at the end. Raises: OSError: not all of it could be written."""
+        written = os.write(self._open(), data)
+        if written != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def news(self) -> tuple[int, bytes]:
+        """Return what was written since the last reading, and where it begins. The caller moves `seen`."""
+        try:
+            size = os.fstat(self._open(create=False)).st_size
+        except FileNotFoundError:
+            return self.seen, b""
+        return self.seen, self.read(self.seen, size - self.seen) if size > self.seen else b""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes from a place. Raises: OSError."""
+        return os.pread(self._open(create=False), size, offset)
+
+    def _open(self, *, create: bool = True) -> int:
+        if self._descriptor < 0:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+            if create:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, flags, 0o600)
+            weakref.finalize(self, os.close, self._descriptor)
+        return self._descriptor
+
+
+class ReportKeep:
+    """Reports by their digest, in one pack. Any number of threads and processes may use it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._pack = _Appended(folder / "reports.pack")
+        self._places: dict[str, tuple[int, int]] = {}
+        self._lock = threading.Lock()
 
     def put(self, data: bytes) -> str:
-        """Keep bytes. The same bytes are kept once. Raises: OSError."""
+        """Keep bytes and return `sha256:…`. Kept once, unless what is kept was changed. Raises: OSError."""
         name = hashlib.sha256(data).hexdigest()
-        folder = f"{self.blobs}/{name[:2]}"
-        if not os.access(f"{folder}/{name}", os.F_OK):
-            _write_new(folder, name, data)
+        with self._lock:
+            if self._found(name) != data:
+                self._pack.append(b"\n@%b %d\n%b" % (name.encode(), len(data), data))
         return "sha256:" + name
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes of a digest. Raises: KeyError: they are not kept, or not as they were."""
+        name = digest.removeprefix("sha256:")
+        with self._lock:
+            data = self._found(name)
+            if data is None:
+                self._index()
+                data = self._found(name)
+        if data is None:
+            raise KeyError(digest)
+        return data
+
+    def _found(self, name: str) -> bytes | None:
+        place = self._places.get(name)
+        if place is None:
+            return None
+        data = self._pack.read(*place)
+        return data if hashlib.sha256(data).hexdigest() == name else None
+
+    def _index(self) -> None:
+        begin, data = self._pack.news()
+        at, end = 0, 0
+        while record := _RECORD.search(data, at):
+            name, size = record[1].decode(), int(record[2])
+            if record.end() + size > len(data):
+                # Torn, or still being written: what follows its head may hold whole records.
+                at = record.end() - 1
+                continue
+            self._places[name] = (begin + record.end(), size)
+            # Not beyond its head: only what is read tells whether its size is true, and records inside of a record do no harm.
+            at, end = record.end() - 1, max(end, record.end() + size)
+        self._pack.seen = begin + end
 
 
 class PhaseStore:
@@ -34,78 +118,40 @@ class PhaseStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[Path, tuple[int, dict[tuple[str, str], Settled]]] = {}
+        self._journals: dict[str, tuple[_Appended, dict[tuple[str, str], Settled]]] = {}
         self._lock = threading.Lock()
 
     def get(self, run_id: str, phase: str, agent_id: str, digest: str) -> Settled | None:
         """Return what was noted last; None: nothing, or nothing that can be trusted."""
-        path = self._path(run_id, phase)
         with self._lock:
-            return self._index(path, run_id, phase).get((agent_id, digest))
+            journal, index = self._journal(run_id, phase)
+            begin, data = journal.news()
+            whole = data.rfind(b"\n") + 1
+            for line in data[:whole].splitlines():
+                _take(line, run_id, phase, index)
+            journal.seen = begin + whole
+            return index.get((agent_id, digest))
 
     def put(self, run_id: str, phase: str, agent_id: str, digest: str, settled: Settled) -> None:
         """Note a report; the later note holds. Raises: OSError."""
-        path = self._path(run_id, phase)
-        # It begins with a line feed as well, so that a line which a crash tore does not swallow this one.
-        line = b"\n" + canonical({"about": [run_id, phase, agent_id, digest], "settled": _plain(settled)}) + b"\n"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            if os.write(descriptor, line) != len(line):
-                raise OSError(28, "no space left for the note of a report", str(path))
-        finally:
-            os.close(descriptor)
+        # The time that it took is of no use to the next run, and canonical JSON without fractions is twenty times as fast.
+        told = {"about": [run_id, phase, agent_id, digest], "settled": {**settled.as_json(), "took_s": 0}}
+        with self._lock:
+            # It begins with a line feed as well, so that a line which a crash tore does not swallow this one.
+            self._journal(run_id, phase)[0].append(b"\n" + canonical(told) + b"\n")
 
-    def _path(self, run_id: str, phase: str) -> Path:
-        return self.folder / (hashlib.sha256(canonical([run_id, phase])).hexdigest()[:40] + ".jsonl")
-
-    def _index(self, path: Path, run_id: str, phase: str) -> dict[tuple[str, str], Settled]:
-        offset, index = self._read.get(path, (0, {}))
-        try:
-            size = path.stat().st_size
-            if size == offset:
-                return index
-            if size < offset:
-                offset, index = 0, {}  # somebody removed it and another was begun
-            with path.open("rb") as file:
-                file.seek(offset)
-                data = file.read()
-        except OSError:
-            self._read.pop(path, None)
-            return {}
-        whole = data.rfind(b"\n") + 1
-        for line in data[:whole].splitlines():
-            try:
-                found = parse(line)
-                said_run, said_phase, agent_id, digest = found["about"]
-                if (said_run, said_phase) == (run_id, phase):
-                    index[str(agent_id), str(digest)] = Settled.model_validate(found["settled"])
-            except (ValueError, KeyError, TypeError):
-                continue
-        self._read[path] = (offset + whole, index)
-        return index
+    def _journal(self, run_id: str, phase: str) -> tuple[_Appended, dict[tuple[str, str], Settled]]:
+        name = hashlib.sha256(canonical([run_id, phase])).hexdigest()[:40]
+        if name not in self._journals:
+            self._journals[name] = (_Appended(self.folder / f"{name}.jsonl"), {})
+        return self._journals[name]
 
 
-def _write_new(folder: str, name: str, data: bytes) -> None:
-    temporary = f"{folder}/.new-{os.getpid()}-{threading.get_ident()}-{name[:8]}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+def _take(line: bytes, run_id: str, phase: str, index: dict[tuple[str, str], Settled]) -> None:
     try:
-        descriptor = os.open(temporary, flags, 0o600)
-    except FileNotFoundError:
-        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(temporary, flags, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.rename(temporary, f"{folder}/{name}")  # noqa: PTH104 - a path object costs as much as the rest
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _plain(settled: Settled) -> dict[str, object]:
-    # Canonical JSON without fractions is twenty times as fast; the time that a report took is of no use to the next run.
-    return settled.model_copy(update={"took_s": 0}).as_json() | {"took_s": 0}
+        found: Any = parse(line)
+        said_run, said_phase, agent_id, digest = found["about"]
+        if (said_run, said_phase) == (run_id, phase):
+            index[str(agent_id), str(digest)] = Settled.model_validate(found["settled"])
+    except (ValueError, KeyError, TypeError):
+        return

@@ -15,8 +15,6 @@ Source: features B1, A12; issue 5. Deliberately absent: starting the run, and as
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,20 +24,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..policies.budget import Budget, beyond
-from ..policies.estimate import buffered, buffered_s
 from ..policies.lint import lint
 from ..policies.outside import steering
 from ..policies.prices import cost_usd
 from ..policies.redact import redact
-from ..policies.undoable import undo_of
 from ..prompts.load import fill, load
 from ..schemas.canonical import canonical, digest
 from ..schemas.document import Hint
 from ..schemas.errors import InvalidPlan, ModelFailed
-from ..schemas.plan import Call, Estimate, Judgement, Measure, Plan, Step
-from ..schemas.problem import Context, Problem
+from ..schemas.plan import Plan
 from ..schemas.prompt import Prompt, Usage
-from ..schemas.proposal import Proposal, ProposedStep
+from ..schemas.proposal import Proposal
 from ..schemas.results import Artifact
 from ..tools.toolbox import Toolbox
 from .facts import WorkspaceFacts
@@ -48,11 +43,10 @@ from .keep import Keep
 from .models.exchange import Exchange, Journal, keep_exchange
 from .models.port import Model
 from .models.talk import Unfit, talk
+from .proposed import PROPOSED, plan_of
 from .tokens import count
 
 LONGEST = 20_000
-PROPOSED = " (proposed)"
-_WORDS = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -127,7 +121,10 @@ class Planner:
         Side effects: one or two questions to the model; files in the run's artifact folder.
         """
         if len(words) > LONGEST:
-            raise InvalidPlan(f"the request has {len(words)} characters", hint=f"say it in at most {LONGEST}, or write the plan: `assent new plan.yaml`")
+            raise InvalidPlan(
+                f"the request has {len(words)} characters",
+                hint=f"say it in at most {LONGEST}, or write the plan: `assent new plan.yaml`",
+            )
         facts = self.facts()
         exchanges: list[Exchange] = []
         kept: list[Artifact] = []
@@ -138,8 +135,15 @@ class Planner:
 
         try:
             said = talk(
-                self.model, self._prompt(words, facts), Proposal, lambda proposal: self._plan(proposal, words), name="plan",
-                journal=Journal(self.keep, run_id), record=record, price=self._price, allow=self._allow,
+                self.model,
+                self._prompt(words, facts),
+                Proposal,
+                lambda proposal: self._plan(proposal, words),
+                name="plan",
+                journal=Journal(self.keep, run_id),
+                record=record,
+                price=self._price,
+                allow=self._allow,
                 key=digest(canonical(["plan", words])),
             )
         except ModelFailed as error:
@@ -165,7 +169,12 @@ class Planner:
         Journal(self.keep, run_id).forget()
 
     def _prompt(self, words: str, facts: WorkspaceFacts) -> Prompt:
-        given = {"request": redact(words), "files": redact(facts.listing), "readme": facts.readme or "(none)", "tools": described(self.tools)}
+        given = {
+            "request": redact(words),
+            "files": redact(facts.listing),
+            "readme": facts.readme or "(none)",
+            "tools": described(self.tools),
+        }
         return fill(load("plan"), given)
 
     def _price(self, model: str, usage: Usage) -> str | None:
@@ -176,21 +185,28 @@ class Planner:
             return
         tokens = count(prompt.text, self.model.name)
         asks = Usage(input_tokens=tokens.tokens)
-        reasons = beyond(self.budget, spent, self._price(self.model.name, spent), tokens.tokens, self._price(self.model.name, asks))
+        reasons = beyond(
+            self.budget, spent, self._price(self.model.name, spent), tokens.tokens, self._price(self.model.name, asks)
+        )
         if reasons:
             raise ModelFailed(
-                f"the question would take {'; '.join(reasons)}", hint="raise the budget, or ask more briefly", kind="budget", model=self.model.name
+                f"the question would take {'; '.join(reasons)}",
+                hint="raise the budget, or ask more briefly",
+                kind="budget",
+                model=self.model.name,
             )
 
     def _plan(self, proposal: Proposal, words: str) -> tuple[Proposal, Plan]:
         """Make the plan of a proposal. Raises: Unfit."""
         if not proposal.steps:
-            raise Unfit((f"there are no steps; the tools cannot do it: {proposal.cannot}" if proposal.cannot else "there are no steps",))
+            raise Unfit(
+                (f"there are no steps; the tools cannot do it: {proposal.cannot}" if proposal.cannot else "there are no steps",)
+            )
         complaints = tuple(self._complaints(proposal))
         if complaints:
             raise Unfit(complaints)
         try:
-            plan = _frozen(proposal, words)
+            plan = plan_of(proposal, words)
             canonical(plan.as_json())
             check(plan, self.tools)
         except InvalidPlan as error:
@@ -227,67 +243,6 @@ def described(tools: Toolbox) -> str:
         about = next(iter((type(tool).__doc__ or "").strip().splitlines()), "")
         lines.append(f"- {name}: {about}\n  {json.dumps(schema, ensure_ascii=False, separators=(',', ':'))}")
     return "\n".join(lines)
-
-
-def _frozen(proposal: Proposal, words: str) -> Plan:
-    said = proposal.problem
-    criteria = {one.text + ("" if not one.proposed and _is_stated(one.text, words) else PROPOSED): one for one in said.success_criteria}
-    problem = Problem(
-        title=said.title,
-        description=said.description,
-        context=Context(environment=said.environment, affected_systems=said.affected_systems, priority=said.priority),
-        success_criteria=tuple(criteria),
-        constraints=said.constraints,
-        out_of_scope=said.out_of_scope,
-    )
-    measures = tuple(
-        Measure(criterion=text, tool=one.measure.tool, args=one.measure.args, read=one.measure.read, unit=one.measure.unit, target=one.measure.target)
-        for text, one in criteria.items()
-        if one.measure is not None
-    )
-    estimate, judgement = proposal.estimate, proposal.judgement
-    times, costs = [step.estimated_time_s for step in proposal.steps], [step.cost_usd for step in proposal.steps]
-    time_s = estimate.time_s if estimate.time_s is not None else sum(time for time in times if time is not None) if None not in times else None
-    cost = estimate.cost_usd if estimate.cost_usd is not None else f"{sum(Decimal(c) for c in costs if c):f}" if None not in costs else None
-    return Plan(
-        intent=proposal.intent,
-        problem=problem,
-        steps=tuple(_step(number, step) for number, step in enumerate(proposal.steps, 1)),
-        measures=measures,
-        judgement=Judgement(likelihood=judgement.likelihood, impact=judgement.impact, mitigation=judgement.mitigation),
-        estimate=Estimate(
-            cost_usd=None if cost is None else buffered(cost),
-            time_s=None if time_s is None else buffered_s(time_s),
-            human_oversight=estimate.human_oversight,
-        ),
-        author="model",
-        alternatives=tuple(f"{one.text} — {one.why_not}" if one.why_not else one.text for one in proposal.alternatives),
-    )
-
-
-def _is_stated(criterion: str, words: str) -> bool:
-    """Tell whether the request can have said this: every number in it, and half of its longer words."""
-    said = set(_WORDS.findall(words.lower()))
-    wanted = set(_WORDS.findall(criterion.lower()))
-    numbers = {word for word in wanted if word[0].isdigit()}
-    longer = {word for word in wanted - numbers if len(word) > 3}
-    return numbers <= said and 2 * len(longer & said) >= len(longer)
-
-
-def _step(number: int, step: ProposedStep) -> Step:
-    undo = Call(tool=step.undo.tool, args=step.undo.args) if step.undo else undo_of(step.rollback_plan, step.tool, step.args, shutil.which)
-    return Step(
-        step=number,
-        description=step.description,
-        tool=step.tool,
-        args=step.args,
-        risk=step.risk,
-        reversible=step.reversible,
-        undo=undo,
-        rollback_plan=step.rollback_plan,
-        estimated_time_s=step.estimated_time_s,
-        cost_usd=step.cost_usd,
-    )
 
 
 def _hints(proposed: tuple[str, ...], plan: Plan) -> Iterator[Hint]:

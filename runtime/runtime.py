@@ -11,12 +11,22 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..policies.plan_risk import PlanRisk, plan_risk
 from ..policies.risk.surroundings import Surroundings
 from ..schemas.approval import Actor, Question, Request, Verdict
-from ..schemas.errors import AssentError, Complaint, IllegalTransition, InvalidDocument, NotAllowed, RunBusy, StaleDecision
+from ..schemas.canonical import canonical
+from ..schemas.errors import (
+    AssentError,
+    Complaint,
+    IllegalTransition,
+    InvalidDocument,
+    NotAllowed,
+    NotFound,
+    RunBusy,
+    StaleDecision,
+)
 from ..schemas.event import Anchor, Verification
 from ..schemas.plan import Plan
 from ..schemas.run import RunStatus
@@ -35,6 +45,7 @@ from .settings import read_settings
 from .upkeep import Upkeep, read_channels
 
 if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
     from langgraph.graph.state import CompiledStateGraph
 
     from ..nodes.ports import Ports
@@ -93,21 +104,26 @@ class Runtime(Desk, Upkeep):
 
     # --- runs -----------------------------------------------------------------------------------------------------------------------
 
-    def start(self, request: Any, *, graph: str = "par", tier: int | None = None, wait: bool = True) -> Run:
+    def start(self, request: Any, *, graph: str = "par", tier: int | None = None, wait: bool = True, run_id: str | None = None) -> Run:
         """Start a run.
 
         Args:
             request: plain text (with a model), path of a YAML document, a mapping, a Problem or a Plan.
             tier: authority of the asking agent, 1 to 4; `None` takes the document's own, or no limit.
             wait: return when the run is over or waits for a person; otherwise at once, and the run goes on in a thread of this process.
+            run_id: name of the run, for a caller who may call twice: a run of that name that was started for the same is found again.
 
         Raises:
             InvalidDocument, InvalidPlan, ModelNeeded, NotFound: nothing was started.
+            NotAllowed: `run_id` is no plain name, or names a run that was started for something else.
+            RunBusy: the run of that name is on its way in another flow.
         """
         if graph not in _GRAPHS:
             raise NotAllowed(f"there is no graph {graph!r}", hint=f"the graphs are: {', '.join(_GRAPHS)}")
         ask = take_in(request)
-        run_id = "run_" + uuid.uuid4().hex[:16]
+        if run_id is not None and self._is_admitted(run_id, ask):
+            return self.resume(run_id) if wait else self.run(run_id)
+        run_id = run_id or "run_" + uuid.uuid4().hex[:16]
         reading = self._read(ask)
         plan, own_tier = reading.plan, tier if tier is not None else reading.tier
         with self.locks.own(run_id), self.ledger.together():
@@ -120,6 +136,15 @@ class Runtime(Desk, Upkeep):
         if not wait:
             self._in_background(run_id)
         return Run(run_id, self)
+
+    def _is_admitted(self, run_id: str, ask: Mapping[str, Any]) -> bool:
+        try:
+            known = self.ledger.ask(run_id)
+        except NotFound:
+            return False
+        if known != canonical({"request": ask}):
+            raise NotAllowed(f"run {run_id} was started for something else", hint="give another run_id, or none")
+        return True
 
     def run(self, run_id: str) -> Run:
         """Return the handle of a run. Raises: NotFound."""
@@ -278,6 +303,18 @@ class Runtime(Desk, Upkeep):
             rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
         )
 
+    def as_tool(self, *, wait: Literal["interrupt", "pending"] = "interrupt", tier: int | None = None) -> BaseTool:
+        """Return a LangChain tool with which an agent proposes plans and gets their results. It can decide nothing.
+
+        Args:
+            wait: what a call does while a person has to speak: `interrupt` the agent's own graph (where that has a checkpointer), or answer
+                `pending` at once; either way the agent can come back with the run's id.
+            tier: authority of the agent, 1 to 4.
+        """
+        from .embed.tool import as_tool
+
+        return as_tool(self, wait=wait, tier=tier)
+
     def _compiled(self, name: str) -> CompiledStateGraph[Any, Any, Any, Any]:
         if name not in _GRAPHS:
             raise NotAllowed(f"there is no graph {name!r}", hint=f"the graphs are: {', '.join(_GRAPHS)}")
@@ -292,20 +329,24 @@ class Runtime(Desk, Upkeep):
         """Run the graph until the run is over or waits. The caller owns the run."""
         from langgraph.types import Command
 
-        graph = self._compiled("par")
+        from .driving import bound, driver
+
+        graph = driver("par", self.checkpoints)
         config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}
         # Without a bookmark the run simply begins at its first station again, and every station asks the ledger what is done already.
         begin: Any = {"run_id": run_id}
         known, waits = self._bookmark(run_id, config)
         try:
-            graph.invoke(Command(resume=_DOORBELL) if waits else begin, config, durability="exit")
+            with bound(self.ports):
+                graph.invoke(Command(resume=_DOORBELL) if waits else begin, config, durability="exit")
         except AssentError:
             raise
         except Exception:  # a bookmark may have been forged into anything; what is not its fault happens again without it
             if not known:
                 raise
             self.checkpoints.delete_thread(run_id)
-            graph.invoke(begin, config, durability="exit")
+            with bound(self.ports):
+                graph.invoke(begin, config, durability="exit")
         if self.channels is not None:
             self.ledger.flush()
             self._tell()
@@ -316,7 +357,7 @@ class Runtime(Desk, Upkeep):
             found = self.checkpoints.get_tuple(config)
             if found is None or found.checkpoint["channel_values"].get("run_id", run_id) == run_id:
                 return found is not None, found is not None and any(channel == "__interrupt__" for _, channel, _ in found.pending_writes or ())
-        except Exception:  # noqa: BLE001, S110 - whatever a bookmark cannot be read for, the ledger can do without it
+        except Exception:
             pass
         self.checkpoints.delete_thread(run_id)
         return False, False

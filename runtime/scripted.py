@@ -58,7 +58,12 @@ class ScriptedModel:
         with self._lock:
             self.asked.append(prompt)
             if not self._replies:
-                raise ModelFailed(f"{self.name} was asked {len(self.asked)} times and has no reply left", hint="give it more", kind="script", model=self.name)
+                raise ModelFailed(
+                    f"{self.name} was asked {len(self.asked)} times and has no reply left",
+                    hint="give it more",
+                    kind="script",
+                    model=self.name,
+                )
             reply = self._replies.pop(0)
         if isinstance(reply, Callable):  # type: ignore[arg-type]
             reply = reply(prompt)
@@ -99,7 +104,9 @@ def _chat_model(script: ScriptedModel) -> Any:
             vendor, _, model = script.name.partition(":")
             return {"ls_provider": vendor, "ls_model_name": model, "ls_model_type": "chat"}
 
-        def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **given: Any) -> ChatResult:
+        def _generate(
+            self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **given: Any
+        ) -> ChatResult:
             roles: Mapping[str, Any] = {"system": "system", "ai": "assistant"}
             told = tuple(Message(role=roles.get(message.type, "user"), text=str(message.content)) for message in messages)
             prompt = Prompt(name="langchain", template="", key="", messages=told)

@@ -40,7 +40,10 @@ _MOST_KEPT = 4096
 class Opinion(Noun):
     """What a model says."""
 
-    answer: Annotated[Literal["within", "outside", "unsure"], BeforeValidator(lambda said: said.strip().lower() if isinstance(said, str) else said)]
+    answer: Annotated[
+        Literal["within", "outside", "unsure"],
+        BeforeValidator(lambda said: said.strip().lower() if isinstance(said, str) else said),
+    ]
     confidence: float = Field(ge=0, le=1)
     reason: str = Field(max_length=2000)
 
@@ -91,7 +94,10 @@ class SecondOpinion:
     def intents(self, plan: Plan, levels: Iterable[Level], *, words: str = "") -> tuple[Intent, ...]:
         """Judge every step: rules first, and the model where they do not decide."""
         said = stated(plan.problem, words=words)
-        return tuple(self.intent(step, judge_step(step, level, said), plan, said, words) for step, level in zip(plan.steps, levels, strict=True))
+        return tuple(
+            self.intent(step, judge_step(step, level, said), plan, said, words)
+            for step, level in zip(plan.steps, levels, strict=True)
+        )
 
     def intent(self, step: Step, ruled: Intent, plan: Plan, said: Stated, words: str = "") -> Intent:
         """Return what the rules decided, or what the model says where they did not."""
@@ -112,21 +118,37 @@ class SecondOpinion:
         if opinion is None:
             return Intent(ruled.step, "unsure", ruled.confidence_pct, (*ruled.rules, "intent.no_model"), (*ruled.reasons, why))
         pct = _pct(opinion)
-        return Intent(ruled.step, opinion.answer, pct, ("intent.model",), (f"the model says {opinion.answer} ({pct} %): {redact(opinion.reason)}",))
+        return Intent(
+            ruled.step,
+            opinion.answer,
+            pct,
+            ("intent.model",),
+            (f"the model says {opinion.answer} ({pct} %): {redact(opinion.reason)}",),
+        )
 
     def principle(self, principle: Principle, plan: Plan, *, words: str = "") -> Intent:
         """Ask whether a plan keeps a principle; `step` 0 stands for the whole plan."""
         asked = words or f"{plan.problem.title}\n{plan.problem.description}"
         prompt = fill(
             load("constitution"),
-            {"principle": principle.text, "request": redact(asked), "steps": "\n".join(f"{step.step}. {_call(step)}" for step in plan.steps)},
+            {
+                "principle": principle.text,
+                "request": redact(asked),
+                "steps": "\n".join(f"{step.step}. {_call(step)}" for step in plan.steps),
+            },
         )
         opinion, why = self._opinion(prompt)
         rule = f"constitution.{principle.id}"
         if opinion is None:
             return Intent(0, "unsure", 0, (rule,), (f"nobody judged {principle.id!r}: {why}",))
         pct = _pct(opinion)
-        return Intent(0, opinion.answer, pct, (rule,), (f"{principle.id}: the model says {opinion.answer} ({pct} %): {redact(opinion.reason)}",))
+        return Intent(
+            0,
+            opinion.answer,
+            pct,
+            (rule,),
+            (f"{principle.id}: the model says {opinion.answer} ({pct} %): {redact(opinion.reason)}",),
+        )
 
     def _opinion(self, prompt: Prompt) -> tuple[Opinion | None, str]:
         with self._lock:

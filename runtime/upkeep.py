@@ -132,7 +132,7 @@ class Upkeep:
     def _window_opened(self, now: datetime | None) -> list[str]:
         at = self.ledger.time(now)
         found = []
-        for row in self.ledger.runs(status="running", limit=-1):
+        for row in sorted(self.ledger.runs(status="running", limit=-1), key=lambda row: (row.created_at, row.id)):
             until = self.ledger.waits_until(row.id)
             if until is not None and until <= at:
                 found.append(row.id)

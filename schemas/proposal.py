@@ -100,10 +100,16 @@ class ProposedStep(ProposedCall):
     """One thing to do."""
 
     description: str = Field(min_length=1, max_length=2000)
-    risk: Annotated[Level | None, BeforeValidator(_level)] = Field(default=None, description="LOW, MEDIUM, HIGH or CRITICAL; it can raise what is assessed.")
+    risk: Annotated[Level | None, BeforeValidator(_level)] = Field(
+        default=None, description="LOW, MEDIUM, HIGH or CRITICAL; it can raise what is assessed."
+    )
     reversible: bool | None = None
-    undo: ProposedCall | None = Field(default=None, description="A call that takes the step back, where the tool does not by itself.")
-    rollback_plan: Text = Field(default="", description="In words: how it is taken back, that it cannot be, or that there is nothing to take back.")
+    undo: ProposedCall | None = Field(
+        default=None, description="A call that takes the step back, where the tool does not by itself."
+    )
+    rollback_plan: Text = Field(
+        default="", description="In words: how it is taken back, that it cannot be, or that there is nothing to take back."
+    )
     estimated_time_s: Seconds = None
     cost_usd: Money = None
 

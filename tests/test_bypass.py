@@ -287,7 +287,8 @@ def replay_of_the_checkpoint_before_execute_after_completion(s: Scene) -> None:
 def replay_of_the_approval_checkpoint_with_the_old_answer(s: Scene) -> None:
     runtime, run = s.done()
     config = before_node(runtime, run, "approval")
-    for value in (Command(resume="ring"), None, Command(resume="approve")):
+    inputs: tuple[Any, ...] = (Command(resume="ring"), None, Command(resume="approve"))
+    for value in inputs:
         s.attempt(lambda value=value: runtime.graph().invoke(value, config))  # type: ignore[misc]
 
 

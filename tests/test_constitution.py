@@ -75,7 +75,9 @@ def test_undo_and_measure_are_held_too() -> None:
 
 
 def test_findings_of_the_assessor_count() -> None:
-    plan = Plan(problem=Problem(title="x"), steps=(Step(step=1, tool="files", args={"operation": "write", "path": "a", "content": ""}),))
+    plan = Plan(
+        problem=Problem(title="x"), steps=(Step(step=1, tool="files", args={"operation": "write", "path": "a", "content": ""}),)
+    )
     assert hold(deeds(plan, {})).violations == ()
     assert hold(deeds(plan, {"step 1": ["path.control.assent"]})).ruling.rules == ("constitution.controls-stay",)
 

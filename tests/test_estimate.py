@@ -85,7 +85,9 @@ def test_cost_is_exact_decimal_text() -> None:
 
 
 def test_reasoning_is_not_paid_twice() -> None:
-    assert cost_usd("openai:gpt-5", Usage(output_tokens=10, reasoning_tokens=8)) == cost_usd("openai:gpt-5", Usage(output_tokens=10))
+    assert cost_usd("openai:gpt-5", Usage(output_tokens=10, reasoning_tokens=8)) == cost_usd(
+        "openai:gpt-5", Usage(output_tokens=10)
+    )
 
 
 @pytest.mark.parametrize("model", ["openai:gpt-5-mini-2026-01-31", "openai:gpt-5-mini-20260131"])
@@ -100,11 +102,16 @@ def test_unknown_model_has_no_price_and_none_is_made_up(model: str) -> None:
 
 def test_own_price_goes_first() -> None:
     own: dict[str, Any] = {"openai": {"gpt-5-mini": {"input": "1", "output": "2"}}, "local": {"llama": {"input": 0, "output": 0}}}
-    assert cost_usd("openai:gpt-5-mini", Usage(input_tokens=1_000_000, cached_tokens=1_000_000, output_tokens=1_000_000), own) == "3"
+    assert (
+        cost_usd("openai:gpt-5-mini", Usage(input_tokens=1_000_000, cached_tokens=1_000_000, output_tokens=1_000_000), own) == "3"
+    )
     assert cost_usd("local:llama", Usage(input_tokens=5), own) == "0"
 
 
-@pytest.mark.parametrize("row", [{"input": "1"}, {"input": "a", "output": "1"}, {"input": "-1", "output": "1"}, {"input": "1", "output": "1", "x": "1"}, 3])
+@pytest.mark.parametrize(
+    "row",
+    [{"input": "1"}, {"input": "a", "output": "1"}, {"input": "-1", "output": "1"}, {"input": "1", "output": "1", "x": "1"}, 3],
+)
 def test_own_price_that_cannot_be_read_names_the_model(row: Any) -> None:
     with pytest.raises(InvalidConfiguration, match="openai:mine"):
         cost_usd("openai:mine", Usage(), {"openai": {"mine": row}})

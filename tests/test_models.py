@@ -132,7 +132,18 @@ def test_good_reply_is_an_object_with_its_text_and_its_cost(make: Callable[..., 
         (Turn(content='{"answer": 42}', finish_reason="length"), "truncated", "cut off"),
         (Turn(content="[" * 50_000), "invalid", "not JSON"),
     ],
-    ids=["cut json", "key twice", "out of bounds", "wrong field", "list", "empty", "blank", "truncated", "truncated whole", "deep"],
+    ids=[
+        "cut json",
+        "key twice",
+        "out of bounds",
+        "wrong field",
+        "list",
+        "empty",
+        "blank",
+        "truncated",
+        "truncated whole",
+        "deep",
+    ],
 )
 def test_bad_reply_is_an_answer_that_says_what_is_wrong(make: Callable[..., Model], turn: Turn, fault: str, said: str) -> None:
     answer = make(turn).ask(PROMPT, Answered)
@@ -184,7 +195,9 @@ def test_strict_schema_has_no_word_that_strict_services_refuse() -> None:
     text = json.dumps(shape.schema)
     assert shape.is_strict
     assert not any(f'"{word}"' in text for word in ("minLength", "maxLength", "pattern", "default", "maxItems", "minimum"))
-    assert set(shape.schema["properties"]) == {"title", "inner", "many"} == set(shape.schema["required"])  # a property may be called title
+    assert (
+        set(shape.schema["properties"]) == {"title", "inner", "many"} == set(shape.schema["required"])
+    )  # a property may be called title
     assert "kept" in text
     assert all(set(one) == {"$ref"} for one in shape.schema["properties"]["inner"]["anyOf"] if "$ref" in one)
 
@@ -231,7 +244,13 @@ def test_what_does_not_pass_is_a_clear_error(server: FakeOpenAI, fault: Turn) ->
         replace(model_of(server), timeout_s=10).ask(PROMPT, Answered)
     assert len(server.requests) == 3
     assert "3 attempts" in failed.value.message
-    assert failed.value.hint and failed.value.fields["kind"] in ("rate_limited", "server_error", "unreachable", "broken", "timeout")
+    assert failed.value.hint and failed.value.fields["kind"] in (
+        "rate_limited",
+        "server_error",
+        "unreachable",
+        "broken",
+        "timeout",
+    )
     assert failed.value.__cause__ is None or KEY not in str(failed.value.__cause__)
 
 
@@ -259,8 +278,8 @@ def test_what_cannot_get_better_is_not_repeated(server: FakeOpenAI, fault: Turn,
 @pytest.mark.parametrize("protocol", ["chat", "responses"])
 @pytest.mark.parametrize(
     "fault",
-    [faults.slow(30, GOOD), faults.dripping(0.02, GOOD), faults.dripping(0.2, GOOD)],
-    ids=["slow", "drips often", "drips seldom"],
+    [faults.slow(30, GOOD), faults.dripping(0.02, GOOD), faults.dripping(0.2, GOOD), faults.dripping_head(0.1)],
+    ids=["slow", "drips often", "drips seldom", "drips its head"],
 )
 def test_no_answer_holds_a_call_beyond_its_time(server: FakeOpenAI, fault: Turn, protocol: Literal["chat", "responses"]) -> None:
     server.will(fault)
@@ -421,8 +440,20 @@ def ai(**fields: Any) -> Any:
 
 
 def test_langchain_tool_call_is_read_with_its_usage() -> None:
-    usage = {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13, "input_token_details": {"cache_read": 5}, "output_token_details": {"reasoning": 2}}
-    chat = Chat(ai(tool_calls=[{"name": "Answered", "args": GOOD, "id": "1"}], usage_metadata=usage, response_metadata={"model_name": "m-2026"}))
+    usage = {
+        "input_tokens": 9,
+        "output_tokens": 4,
+        "total_tokens": 13,
+        "input_token_details": {"cache_read": 5},
+        "output_token_details": {"reasoning": 2},
+    }
+    chat = Chat(
+        ai(
+            tool_calls=[{"name": "Answered", "args": GOOD, "id": "1"}],
+            usage_metadata=usage,
+            response_metadata={"model_name": "m-2026"},
+        )
+    )
     answer = LangChainModel(chat).ask(PROMPT, Answered)
     assert answer.value == Answered(answer=42)
     assert answer.usage == Usage(input_tokens=9, output_tokens=4, cached_tokens=5, reasoning_tokens=2)
@@ -438,7 +469,10 @@ def test_langchain_tool_call_that_is_not_json_is_not_lost() -> None:
 
 def test_langchain_refusal_and_cut_are_seen() -> None:
     assert LangChainModel(Chat(ai(additional_kwargs={"refusal": "no"}))).ask(PROMPT, Answered).fault == "refused"
-    assert LangChainModel(Chat(ai(content="{", response_metadata={"stop_reason": "max_tokens"}))).ask(PROMPT, Answered).fault == "truncated"
+    assert (
+        LangChainModel(Chat(ai(content="{", response_metadata={"stop_reason": "max_tokens"}))).ask(PROMPT, Answered).fault
+        == "truncated"
+    )
 
 
 def test_langchain_open_shape_goes_in_as_a_tool_call() -> None:
@@ -487,7 +521,13 @@ def test_model_is_built_from_what_people_write() -> None:
     assert isinstance(built, OpenAIModel) and (built.model, built.base_url) == ("gpt-5-mini", "http://127.0.0.1:8000/v1")
     mapped = build({"model": "openai:gpt-5", "key": "MY_KEY", "protocol": "responses", "timeout_s": 5, "attempts": 1})
     assert isinstance(mapped, OpenAIModel)
-    assert (mapped.model, mapped.key_variable, mapped.protocol, mapped.timeout_s, mapped.attempts) == ("gpt-5", "MY_KEY", "responses", 5.0, 1)
+    assert (mapped.model, mapped.key_variable, mapped.protocol, mapped.timeout_s, mapped.attempts) == (
+        "gpt-5",
+        "MY_KEY",
+        "responses",
+        5.0,
+        1,
+    )
     scripted = ScriptedModel()
     assert build(scripted) is scripted
     assert isinstance(build(scripted.chat_model()), LangChainModel)
@@ -514,9 +554,24 @@ def test_name_without_vendor_gets_the_right_hint() -> None:
 # --- talking: one repair, nothing paid twice ----------------------------------------------------------------------------------------
 
 
-def talking(model: Model, keep: Keep, *, make: Callable[[Answered], int] = lambda answered: answered.answer, records: list[Exchange] | None = None) -> Any:
+def talking(
+    model: Model,
+    keep: Keep,
+    *,
+    make: Callable[[Answered], int] = lambda answered: answered.answer,
+    records: list[Exchange] | None = None,
+) -> Any:
     kept = [] if records is None else records
-    return talk(model, PROMPT, Answered, make, name="ask", journal=Journal(keep, "run_1"), record=kept.append, price=lambda name, usage: "0.5")
+    return talk(
+        model,
+        PROMPT,
+        Answered,
+        make,
+        name="ask",
+        journal=Journal(keep, "run_1"),
+        record=kept.append,
+        price=lambda name, usage: "0.5",
+    )
 
 
 FAULTY = {
@@ -658,7 +713,12 @@ def test_exchange_is_kept_whole_and_without_secrets(tmp_path: Path) -> None:
     assert artifact.size_bytes == len(raw)
     found = json.loads(raw)
     assert secret not in raw.decode()
-    assert found["model"] == "scripted:model" and found["template"] == "sha256:t" and found["complaints"] and found["reply_digest"].startswith("sha256:")
+    assert (
+        found["model"] == "scripted:model"
+        and found["template"] == "sha256:t"
+        and found["complaints"]
+        and found["reply_digest"].startswith("sha256:")
+    )
     note = records[0].note()
     assert all(isinstance(value, str | int) for value in note.values())
     assert secret not in json.dumps(note)
@@ -680,9 +740,13 @@ def client_of(server: FakeOpenAI) -> openai.OpenAI:
 
 
 def test_fake_server_speaks_to_the_vendors_client(server: FakeOpenAI) -> None:
-    server.will(GOOD, GOOD, Turn(content=None, calls=(("look", {"at": "x"}),)), Turn(content=None, calls=(("look", {"at": "x"}),)))
+    server.will(
+        GOOD, GOOD, Turn(content=None, calls=(("look", {"at": "x"}),)), Turn(content=None, calls=(("look", {"at": "x"}),))
+    )
     with client_of(server) as client:
-        assert client.chat.completions.parse(model="m", messages=[], response_format=Answered).choices[0].message.parsed == Answered(answer=42)
+        assert client.chat.completions.parse(model="m", messages=[], response_format=Answered).choices[
+            0
+        ].message.parsed == Answered(answer=42)
         assert client.responses.parse(model="m", input="x", text_format=Answered).output_parsed == Answered(answer=42)
         calls = client.chat.completions.create(model="m", messages=[]).choices[0].message.tool_calls
         assert calls is not None and calls[0].type == "function" and calls[0].function.name == "look"
@@ -737,7 +801,10 @@ def test_openai_is_imported_only_when_something_is_asked() -> None:
     import sys
 
     code = "import sys, assent.runtime.planner, assent.runtime.models.build as b; b.build('openai:x'); print('openai' in sys.modules, 'tiktoken' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
+        "False",
+        "False",
+    ]
 
 
 def test_every_failure_is_of_our_tree() -> None:

@@ -61,7 +61,11 @@ def planner(tmp_path: Path) -> Callable[..., Planner]:
 
 def risk_of(plan: Plan, workspace: Path) -> Level:
     around = surroundings(str(workspace))
-    judged = plan_risk(plan, actions=lambda call: TOOLS[call.tool].actions(TOOLS.parse(call.tool, call.args)), judge=lambda kind, p: assess(kind, p, around))
+    judged = plan_risk(
+        plan,
+        actions=lambda call: TOOLS[call.tool].actions(TOOLS.parse(call.tool, call.args)),
+        judge=lambda kind, p: assess(kind, p, around),
+    )
     return judged.whole.level
 
 
@@ -114,15 +118,25 @@ def test_criteria_that_the_request_does_not_say_are_marked_whatever_the_model_cl
         {"text": "error rate < 1 %", "proposed": False},  # claimed, and nobody said it
         {"text": "tests pass", "proposed": True},
     ]
-    planned = planner(reply(problem={"title": "Slow", "success_criteria": criteria})).plan("Get the orders query below 20 ms at p95", "run_1")
-    assert planned.plan.problem.success_criteria == ("orders query p95 < 20 ms", "error rate < 1 % (proposed)", "tests pass (proposed)")
+    planned = planner(reply(problem={"title": "Slow", "success_criteria": criteria})).plan(
+        "Get the orders query below 20 ms at p95", "run_1"
+    )
+    assert planned.plan.problem.success_criteria == (
+        "orders query p95 < 20 ms",
+        "error rate < 1 % (proposed)",
+        "tests pass (proposed)",
+    )
     assert planned.proposed_criteria == planned.plan.problem.success_criteria[1:]
     assert [hint.field for hint in planned.hints[:2]] == ["problem.success_criteria[2]", "problem.success_criteria[3]"]
 
 
 def test_measure_stays_with_its_criterion_when_that_is_marked(planner: Callable[..., Planner]) -> None:
     measure = {"tool": "shell", "args": {"command": "ls"}, "read": "exit_code"}
-    plan = planner(reply(problem={"title": "x", "success_criteria": [{"text": "exit code = 0", "measure": measure}]})).plan("look", "run_1").plan
+    plan = (
+        planner(reply(problem={"title": "x", "success_criteria": [{"text": "exit code = 0", "measure": measure}]}))
+        .plan("look", "run_1")
+        .plan
+    )
     assert plan.measures[0].criterion == plan.problem.success_criteria[0] == "exit code = 0 (proposed)"
 
 
@@ -144,13 +158,18 @@ BAD_STEPS: dict[str, tuple[dict[str, Any], str]] = {
     "placeholder for arguments": ({"tool": "shell", "args": "the usual"}, "args"),
     "no way back": ({"tool": "shell", "args": {"command": "ls"}, "rollback_plan": ""}, "taken back"),
     "undo of no tool": ({"tool": "shell", "args": {"command": "ls"}, "undo": {"tool": "undo", "args": {}}}, "undo of step 1"),
-    "approval slipped in": ({"tool": "shell", "args": {"command": "ls"}, "approved_by": "ada"}, "approved_by: expected no such field"),
+    "approval slipped in": (
+        {"tool": "shell", "args": {"command": "ls"}, "approved_by": "ada"},
+        "approved_by: expected no such field",
+    ),
     "number beyond bytes": ({"tool": "sql", "args": {"database": "a", "statement": "SELECT ?", "parameters": [2**60]}}, "2^53"),
 }
 
 
 @pytest.mark.parametrize(("step", "said"), BAD_STEPS.values(), ids=BAD_STEPS)
-def test_invalid_step_is_repaired_once_with_the_exact_complaint(step: dict[str, Any], said: str, planner: Callable[..., Planner]) -> None:
+def test_invalid_step_is_repaired_once_with_the_exact_complaint(
+    step: dict[str, Any], said: str, planner: Callable[..., Planner]
+) -> None:
     model = ScriptedModel(reply(steps=[{"description": "x", "rollback_plan": "y", **step}]), reply())
     planned = planner(model).plan("look", "run_1")
     assert said in model.asked[1].messages[-1].text
@@ -171,7 +190,9 @@ def test_invalid_step_twice_is_an_error_that_names_it(step: dict[str, Any], said
 
 
 def test_every_wrong_step_is_told_at_once(planner: Callable[..., Planner]) -> None:
-    model = ScriptedModel(reply(steps=[{"description": "x", "rollback_plan": "y", **step} for step, _ in list(BAD_STEPS.values())[:4]]), reply())
+    model = ScriptedModel(
+        reply(steps=[{"description": "x", "rollback_plan": "y", **step} for step, _ in list(BAD_STEPS.values())[:4]]), reply()
+    )
     planner(model).plan("look", "run_1")
     said = model.asked[1].messages[-1].text
     assert all(f"step {number}" in said for number in (1, 2, 3, 4))
@@ -214,7 +235,9 @@ def test_whatever_the_service_does_ends_in_a_plan_or_a_clear_error(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     with FakeOpenAI(*turns) as server:
-        model = OpenAIModel("gpt-5-mini", base_url=server.url, timeout_s=0.5 if kind == "timeout" else 2, attempts=2, sleep=lambda seconds: None)
+        model = OpenAIModel(
+            "gpt-5-mini", base_url=server.url, timeout_s=0.5 if kind == "timeout" else 2, attempts=2, sleep=lambda seconds: None
+        )
         if not kind:
             planned = planner(model).plan("look", "run_1")
             assert planned.plan.author == "model:openai:gpt-5-mini"
@@ -230,7 +253,9 @@ class Died(BaseException):
     """The process is gone."""
 
 
-def test_crash_after_the_answer_neither_loses_nor_doubles_it(planner: Callable[..., Planner], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_after_the_answer_neither_loses_nor_doubles_it(
+    planner: Callable[..., Planner], monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = ScriptedModel(reply(intent="from the paid answer"))
 
     def dies(*given: Any) -> Any:
@@ -289,14 +314,22 @@ def test_killed_process_neither_loses_nor_doubles_an_answer(moment: str, tmp_pat
 def test_runs_do_not_share_answers(planner: Callable[..., Planner]) -> None:
     model = ScriptedModel(reply(intent="one"), reply(intent="two"), reply(intent="three"))
     asking = planner(model)
-    assert [asking.plan(words, run).plan.intent for words, run in (("look", "run_1"), ("look", "run_2"), ("look there", "run_1"))] == ["one", "two", "three"]
+    assert [
+        asking.plan(words, run).plan.intent for words, run in (("look", "run_1"), ("look", "run_2"), ("look there", "run_1"))
+    ] == ["one", "two", "three"]
 
 
-def test_raw_answer_is_gone_when_the_plan_is_settled_and_the_record_stays(planner: Callable[..., Planner], tmp_path: Path) -> None:
+def test_raw_answer_is_gone_when_the_plan_is_settled_and_the_record_stays(
+    planner: Callable[..., Planner], tmp_path: Path
+) -> None:
     asking = planner(reply())
     planned = asking.plan("look", "run_1")
     asking.settled("run_1")
-    assert [path.name for path in (tmp_path / "artifacts" / "run_1").iterdir()] == ["plan-1.exchange.json"] == [one.name for one in planned.artifacts]
+    assert (
+        [path.name for path in (tmp_path / "artifacts" / "run_1").iterdir()]
+        == ["plan-1.exchange.json"]
+        == [one.name for one in planned.artifacts]
+    )
 
 
 def test_plan_costs_nothing_known_when_the_model_has_no_price(planner: Callable[..., Planner]) -> None:
@@ -319,7 +352,12 @@ def test_question_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
 
 def test_repair_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
     model = ScriptedModel("nonsense", reply())
-    first = Planner(ScriptedModel("nonsense", reply()), TOOLS, keep=Keep(tmp_path / "a"), facts=lambda: FACTS).plan("look", "run_1").exchanges[0].usage
+    first = (
+        Planner(ScriptedModel("nonsense", reply()), TOOLS, keep=Keep(tmp_path / "a"), facts=lambda: FACTS)
+        .plan("look", "run_1")
+        .exchanges[0]
+        .usage
+    )
     budget = Budget(tokens=first.input_tokens + first.output_tokens + 100)
     with pytest.raises(ModelFailed, match="allowed"):
         Planner(model, TOOLS, keep=Keep(tmp_path / "b"), facts=lambda: FACTS, budget=budget).plan("look", "run_1")
@@ -397,7 +435,9 @@ INJECTIONS = {
 
 @pytest.mark.parametrize("words", INJECTIONS.values(), ids=INJECTIONS)
 @pytest.mark.parametrize("place", ["readme", "files", "request"])
-def test_text_from_outside_is_fenced_and_shown_to_whoever_decides(words: str, place: str, planner: Callable[..., Planner]) -> None:
+def test_text_from_outside_is_fenced_and_shown_to_whoever_decides(
+    words: str, place: str, planner: Callable[..., Planner]
+) -> None:
     facts = {"readme": WorkspaceFacts(readme=words), "files": WorkspaceFacts(files=(words,)), "request": WorkspaceFacts()}[place]
     model = ScriptedModel(reply())
     planned = planner(model, facts=lambda: facts).plan(words if place == "request" else "look", "run_1")

@@ -14,7 +14,7 @@ import yaml
 from assent.runtime.run import Run
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FrozenClock, ProcessDied, Recorder, authenticated, recorded
-from assent.schemas.approval import RequestStatus
+from assent.schemas.approval import Actor, RequestStatus
 from assent.schemas.dispatch import Dispatch, EffectClass
 from assent.schemas.errors import (
     IllegalTransition,
@@ -222,7 +222,9 @@ def test_the_person_at_a_solo_door_approves_up_to_high_and_not_beyond(home: Path
         assert (workspace / "a").exists()
         critical = runtime.start({"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "touch b"}, "risk": "critical"}]}})
         assert runtime.decide(critical.requests[0].id, "approve", reason="seen").status == "awaiting_approval"
-        for alias in ("me-too", {"id": "me-too"}, {"id": "me-too", "kind": "human"}):
+        claims: list[Any] = [{"roles": ["admin"]}, {"roles": ["developer", "lead", "admin"], "assurance": "authenticated"}, {"kind": "human"}, {}]
+        aliases: list[Any] = ["me-too", Actor(id="me-too", roles=("admin",)), *({"id": "me-too", **claim} for claim in claims)]
+        for alias in aliases:
             with pytest.raises(NotAllowed):
                 runtime.decide(critical.requests[0].id, "approve", reason="seen", actor=alias)
         assert not (workspace / "b").exists()

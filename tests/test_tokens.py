@@ -140,7 +140,12 @@ def test_very_long_text_is_estimated_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "real"),
     # Counted with o200k_base elsewhere: the estimate must not be below.
-    [("The quick brown fox jumps over the lazy dog.", 10), ('{"a": [1, 2, 3], "b": {"c": null}}', 19), ("def f(x):\n    return x + 1\n", 11), ("你好，世界", 4)],
+    [
+        ("The quick brown fox jumps over the lazy dog.", 10),
+        ('{"a": [1, 2, 3], "b": {"c": null}}', 19),
+        ("def f(x):\n    return x + 1\n", 11),
+        ("你好，世界", 4),
+    ],
 )
 def test_estimate_is_not_below_what_was_counted(text: str, real: int) -> None:
     assert tokens.estimate(text) >= min(real, len(text.encode()) * 2 // 5)
@@ -157,4 +162,7 @@ def test_module_is_light() -> None:
     import sys
 
     code = "import sys, assent.runtime.tokens; print('tiktoken' in sys.modules, 'openai' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
+        "False",
+        "False",
+    ]

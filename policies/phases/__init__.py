@@ -25,7 +25,7 @@ def shipped(name: str) -> PhaseSpec:
     return read_spec(yaml.load(source.read_text(encoding="utf-8"), Loader=_LOADER), file=f"{name}.yaml")  # noqa: S506 - a safe loader
 
 
-def testing(agents: int) -> PhaseSpec:
+def for_testing(agents: int) -> PhaseSpec:
     """Return the testing phase with its first three to five agents; sections of the others are left out."""
     spec = shipped("testing")
     chosen = spec.agents[:agents]

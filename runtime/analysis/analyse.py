@@ -26,11 +26,16 @@ from ..phase_store import PhaseStore, ReportKeep
 from ..verification.command import LocalCommands
 from .architecture import architecture
 from .code import code
+from .extras import installed
 from .infrastructure import infrastructure
 from .sources import tree_digest
 
 STORE = ".phases"
 """Folder beside the files in which reports and the synthesis are kept by digest."""
+
+
+def _nothing(event: dict[str, Any]) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def analyse(path: str | Path, out_folder: str | Path) -> Consolidated:
 
 def run_analysis(
     path: str | Path, out_folder: str | Path, *, spec: PhaseSpec | None = None, may_run: bool = False, in_processes: bool = True,
-    notify: Callable[[dict[str, Any]], None] | None = None, run_id: str = "analysis",
+    notify: Callable[[dict[str, Any]], None] = _nothing, run_id: str = "analysis",
 ) -> Analysis:
     """Do what `analyse` does, and say more.
 
@@ -84,10 +89,13 @@ def run_analysis(
     with analysis_agents(root, keep := ReportKeep(out / STORE), in_processes=in_processes) as agents:
         ports = PhasePorts(
             keep=keep, agents=agents, store=PhaseStore(out / STORE / "notes"), files=files, record=lambda _, result: checked.append(result),
-            **({"notify": notify} if notify else {}),
+            notify=notify,
         )
-        inputs = {"path": str(root), "tree": tree_digest(root), "may_run": may_run}
-        found = phase.build(chosen, ports).compile(name="analysis").invoke({"run_id": run_id, "inputs": inputs}, {"recursion_limit": 50})
+        within = out.resolve().relative_to(root).as_posix() if out.resolve().is_relative_to(root) else ""
+        # Everything that a report rests on is an input, so that an old one is never taken for a new question.
+        inputs = {"path": str(root), "tree": tree_digest(root, within), "without": within, "may_run": may_run, "analysers": installed()}
+        asked: Any = {"run_id": run_id, "inputs": inputs}
+        found = phase.build(chosen, ports).compile(name="analysis").invoke(asked, {"recursion_limit": 50})
     return Analysis(Consolidated.model_validate_json(keep.get(found["consolidated"])), checked[-1], tuple(files.written))
 
 

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...schemas.agent_message import AgentMessage
-from .sources import Repository, Source, focus_of, path_of, read_repository, tables
+from .sources import Repository, Source, focus_of, path_of, read_repository, tables, without_of
 
 _MOST = 60
 
 
 def architecture(message: AgentMessage) -> dict[str, Any]:
     """Return the report of the architecture. Raises: NotFound: the task names no folder."""
-    found = read_repository(path_of(message))
+    found = read_repository(path_of(message), without_of(message))
     focus = focus_of(message)
     code = [source for source in found.python if not source.is_test]
     component_of = _components(code)
@@ -79,7 +79,7 @@ def _imports(code: list[Source], component_of: Mapping[str, str]) -> tuple[Count
     outside: dict[str, Counter[str]] = {}
     for source in code:
         here = component_of[source.module]
-        names = {name for name in _imported(source)}
+        names = set(_imported(source))
         reached = {component for name in names if (component := _inside(name, component_of))}
         edges.update((here, other) for other in reached if other != here)
         foreign = {name.split(".")[0] for name in names if not _inside(name, component_of)} - sys.stdlib_module_names - {""}

@@ -17,7 +17,7 @@ from typing import Any
 from ...schemas.agent_message import AgentMessage
 from ...schemas.errors import NotFound
 from .extras import complexity_of
-from .sources import Repository, Source, focus_of, path_of, read_repository, tables
+from .sources import Repository, Source, focus_of, path_of, read_repository, tables, without_of
 
 _MOST = 40
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -25,7 +25,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 def code(message: AgentMessage) -> dict[str, Any]:
     """Return the report of the code. Raises: NotFound: the task names no folder."""
-    found = read_repository(path_of(message))
+    found = read_repository(path_of(message), without_of(message))
     focus = focus_of(message)
     bounds = tables()["bounds"]
     left = list(found.left_out[:20])
@@ -152,14 +152,14 @@ def _complexity(sources: list[Source], left: list[str]) -> dict[str, Any] | None
     except NotFound as missing:
         left.append(f"{missing.message}; {missing.hint}")
         return None
-    blocks = []
-    for source in sources:
-        if source.tree is None or source.is_test:
-            continue
-        for block in visit(source.text):
-            # A class is the sum of its methods, which are in the list themselves.
-            if not hasattr(block, "methods"):
-                blocks.append({"place": f"{source.name}:{block.lineno}", "name": str(block.fullname), "complexity": int(block.complexity)})
-    blocks.sort(key=lambda block: (-int(block["complexity"]), str(block["place"])))
-    mean = round(sum(int(block["complexity"]) for block in blocks) / len(blocks), 1) if blocks else 0
+    # A class is the sum of its methods, which are in the list themselves.
+    blocks: list[dict[str, Any]] = [
+        {"place": f"{source.name}:{block.lineno}", "name": str(block.fullname), "complexity": int(block.complexity)}
+        for source in sources
+        if source.tree is not None and not source.is_test
+        for block in visit(source.text)
+        if not hasattr(block, "methods")
+    ]
+    blocks.sort(key=lambda block: (-block["complexity"], block["place"]))
+    mean = round(sum(block["complexity"] for block in blocks) / len(blocks), 1) if blocks else 0
     return {"blocks": len(blocks), "mean": mean, "worst": blocks[:_MOST]}

@@ -5,14 +5,25 @@ Rules: nothing here is needed to run; who goes on without one says so in `not_lo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 from ...schemas.errors import NotFound
 
 _HINT = 'install it with `pip install "assent[analysis]"`'
+
+
+def installed() -> dict[str, str]:
+    """Return the analysers that are installed, with their versions, and our own."""
+    found = {}
+    for name in ("assent", "radon", "bandit"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def complexity_of() -> Callable[[str], list[Any]]:

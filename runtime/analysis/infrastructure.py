@@ -18,7 +18,7 @@ from ...schemas.agent_message import AgentMessage
 from ...schemas.phase import AgentLimits
 from ..verification.command import RunCommand
 from ..verification.security import scan
-from .sources import Repository, focus_of, path_of, read_repository, tables
+from .sources import Repository, focus_of, path_of, read_repository, tables, without_of
 
 _MOST = 40
 
@@ -26,7 +26,7 @@ _MOST = 40
 def infrastructure(message: AgentMessage, *, run_command: RunCommand) -> dict[str, Any]:
     """Return the report of the infrastructure. Raises: NotFound: the task names no folder. Side effects: bandit, and the collection where allowed."""
     root = path_of(message)
-    found = read_repository(root)
+    found = read_repository(root, without_of(message))
     focus = focus_of(message)
     limits = AgentLimits.model_validate(message.body.content.get("limits") or {})
     inputs = message.body.content.get("inputs")
@@ -55,6 +55,8 @@ def infrastructure(message: AgentMessage, *, run_command: RunCommand) -> dict[st
         scanned = scan(root, run_command, limits)
         findings += scanned.findings
         left += scanned.not_looked_at
+        if scanned.high_risk is None:
+            risks.append({"level": "MEDIUM", "text": "the code was not scanned for insecure constructs"})
         data["security"] = {"counts": scanned.counts, "high_risk": scanned.high_risk, "secrets": sum(one["aspect"] == "secret" for one in scanned.findings)}
     else:
         left.append("security: left out of the narrower scope")

@@ -91,17 +91,23 @@ def path_of(message: AgentMessage) -> Path:
     return path
 
 
+def without_of(message: AgentMessage) -> str:
+    """Return the folder inside of the repository that is left out, by its name from the root; empty: none."""
+    inputs = message.body.content.get("inputs")
+    return str(inputs.get("without") or "") if isinstance(inputs, Mapping) else ""
+
+
 def focus_of(message: AgentMessage) -> frozenset[str]:
     """Return what a task wants to be looked at."""
     focus = message.body.content.get("focus")
     return frozenset(str(one) for one in focus) if isinstance(focus, list) else frozenset()
 
 
-def read_repository(root: Path) -> Repository:
-    """Read a repository."""
+def read_repository(root: Path, without: str = "") -> Repository:
+    """Read a repository, except for one folder in it."""
     bounds = tables()["bounds"]
     found = Repository(root)
-    for name in walk(root):
+    for name in walk(root, without):
         if len(found.files) >= bounds["files"]:
             found.left_out.append(f"more than {bounds['files']:,} files: the rest was not looked at")
             break
@@ -111,14 +117,14 @@ def read_repository(root: Path) -> Repository:
     return found
 
 
-def walk(root: Path) -> Iterator[str]:
-    """Yield the files of a repository by their names from its root, in a steady order."""
+def walk(root: Path, without: str = "") -> Iterator[str]:
+    """Yield the files of a repository by their names from its root, in a steady order, except for one folder in it."""
     skip = frozenset(tables()["skip"])
     for folder, folders, files in os.walk(root):
         here = Path(folder)
         folders[:] = sorted(
             one for one in folders
-            if one not in skip and not one.endswith(".egg-info") and not (here / one).is_symlink() and not (here / one / "pyvenv.cfg").exists()
+            if one not in skip and (here / one).relative_to(root).as_posix() != without and not one.endswith(".egg-info") and not (here / one).is_symlink() and not (here / one / "pyvenv.cfg").exists()
         )
         for file in sorted(files):
             path = here / file
@@ -126,10 +132,10 @@ def walk(root: Path) -> Iterator[str]:
                 yield path.relative_to(root).as_posix()
 
 
-def tree_digest(root: Path) -> str:
+def tree_digest(root: Path, without: str = "") -> str:
     """Return one digest of everything that `walk` yields: names and contents. Equal digests: nothing to look at again."""
     whole = hashlib.sha256()
-    for name in walk(root):
+    for name in walk(root, without):
         content = hashlib.sha256()
         try:
             with (root / name).open("rb") as file:

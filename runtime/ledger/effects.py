@@ -73,9 +73,11 @@ class Effects(Base):
             d.step for d in dispatches.of_run(c, run.id)
             if d.digest == plan.digest and d.direction == "do" and d.state is not DispatchState.NOT_STARTED
         }  # fmt: skip
-        return granting.flows(
+        found = granting.flows(
             plan, self.risk(plan), live, requester=run.requester, contributors=plans.contributors(c, run.id), policy=self.policy, now=at, begun=begun
         )
+        # Nothing left to cover is only an answer for a run that came this far by grants.
+        return found if found or grants.used_by(c, run.id) else None
 
     def opens_at(self, run_id: str) -> datetime | None:
         """Return when steps of a run may run, now or later; `None` when its windows never open again. Told to the log when it is later."""

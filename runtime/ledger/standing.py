@@ -21,7 +21,6 @@ from ...schemas.grant import Grant
 from . import grants, log, outbox, requests, retention, waiting
 from .base import Base
 
-
 _AT_ONCE = 500
 """Questions looked at in one transaction of a sweep, so that nobody waits long for it."""
 

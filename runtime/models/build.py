@@ -39,7 +39,9 @@ def build(given: Any, *, timeout_s: float = 120.0) -> Model | None:
         model, _, base_url = rest.partition("@")
         if not colon or vendor.strip().lower() != "openai" or not model.strip():
             near = f"openai:{given}" if given.startswith(("gpt-", "o1", "o3", "o4")) else "openai:<model>"
-            raise InvalidConfiguration(f"model: {given!r} names no model that can be built from text", hint=f"write {near!r}; {_HINT}", key="model")
+            raise InvalidConfiguration(
+                f"model: {given!r} names no model that can be built from text", hint=f"write {near!r}; {_HINT}", key="model"
+            )
         return _openai({"model": model.strip(), "base_url": base_url.strip()}, timeout_s)
     if isinstance(given, Mapping):
         return _openai(given, timeout_s)
@@ -58,19 +60,32 @@ def _openai(given: Mapping[str, Any], timeout_s: float) -> Model:
 
     for key, value in given.items():
         if key not in _FIELDS:
-            raise InvalidConfiguration(f"model.{key}: no such setting", hint=f"the settings are {', '.join(_FIELDS)}", key=f"model.{key}")
+            raise InvalidConfiguration(
+                f"model.{key}: no such setting", hint=f"the settings are {', '.join(_FIELDS)}", key=f"model.{key}"
+            )
         if not isinstance(value, _FIELDS[key]) and not (_FIELDS[key] is float and isinstance(value, int)):
-            raise InvalidConfiguration(f"model.{key}: expected {_FIELDS[key].__name__}, found {value!r}", hint=_HINT, key=f"model.{key}")
+            raise InvalidConfiguration(
+                f"model.{key}: expected {_FIELDS[key].__name__}, found {value!r}", hint=_HINT, key=f"model.{key}"
+            )
     protocol = given.get("protocol", "chat")
     base_url = given.get("base_url", "")
     if protocol not in ("chat", "responses"):
-        raise InvalidConfiguration(f"model.protocol: expected chat or responses, found {protocol!r}", hint="leave it out", key="model.protocol")
+        raise InvalidConfiguration(
+            f"model.protocol: expected chat or responses, found {protocol!r}", hint="leave it out", key="model.protocol"
+        )
     if base_url and not base_url.startswith(("http://", "https://")):
-        raise InvalidConfiguration(f"model.base_url: expected http:// or https://, found {base_url!r}", hint=_HINT, key="model.base_url")
+        raise InvalidConfiguration(
+            f"model.base_url: expected http:// or https://, found {base_url!r}", hint=_HINT, key="model.base_url"
+        )
     name = str(given.get("model", "")).removeprefix("openai:")
     time_s, attempts = float(given.get("timeout_s", timeout_s)), int(given.get("attempts", 3))
     if not name or time_s <= 0 or attempts < 1:
         raise InvalidConfiguration("model: it takes a name, a time above 0 s and at least one attempt", hint=_HINT, key="model")
     return OpenAIModel(
-        model=name, base_url=base_url, key_variable=str(given.get("key", "OPENAI_API_KEY")), protocol=protocol, timeout_s=time_s, attempts=attempts
+        model=name,
+        base_url=base_url,
+        key_variable=str(given.get("key", "OPENAI_API_KEY")),
+        protocol=protocol,
+        timeout_s=time_s,
+        attempts=attempts,
     )

@@ -67,9 +67,18 @@ class Exchange(Noun):
     def note(self) -> dict[str, Any]:
         """Return what the log holds of it: names, digests and numbers, no text."""
         found: dict[str, Any] = {
-            "exchange": self.name, "prompt": self.prompt, "template": self.template, "key": self.key, "model": self.model, "reply": self.reply_digest,
-            "input_tokens": self.usage.input_tokens, "output_tokens": self.usage.output_tokens, "estimated": self.usage.estimated,
-            "attempts": self.attempts, "unanswered": self.unanswered, "usable": not self.complaints,
+            "exchange": self.name,
+            "prompt": self.prompt,
+            "template": self.template,
+            "key": self.key,
+            "model": self.model,
+            "reply": self.reply_digest,
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "estimated": self.usage.estimated,
+            "attempts": self.attempts,
+            "unanswered": self.unanswered,
+            "usable": not self.complaints,
         }
         return found if self.cost_usd is None else {**found, "cost_usd": self.cost_usd}
 
@@ -122,7 +131,9 @@ class Journal:
 
     def _write(self, name: str, entry: _Entry) -> None:
         # ASCII, so that whatever half a character a model sends can be written and read back.
-        self.keep.write(self.run_id, f"{name}.journal.json", json.dumps(entry.model_dump(mode="python"), ensure_ascii=True).encode())
+        self.keep.write(
+            self.run_id, f"{name}.journal.json", json.dumps(entry.model_dump(mode="python"), ensure_ascii=True).encode()
+        )
 
     def _read(self, name: str, key: str) -> _Entry | None:
         path = self.keep.folder / self.run_id / f"{name}.journal.json"
@@ -131,12 +142,20 @@ class Journal:
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            raise StoreCorrupt(f"the kept answer {path} cannot be read: {error}", hint="remove the file to ask the model again") from error
+            raise StoreCorrupt(
+                f"the kept answer {path} cannot be read: {error}", hint="remove the file to ask the model again"
+            ) from error
         return entry if entry.key == key else None
 
 
 def exchanged(
-    name: str, prompt: Prompt, answer: Answer[Any], *, complaints: tuple[str, ...] = (), unanswered: int = 0, cost_usd: str | None = None
+    name: str,
+    prompt: Prompt,
+    answer: Answer[Any],
+    *,
+    complaints: tuple[str, ...] = (),
+    unanswered: int = 0,
+    cost_usd: str | None = None,
 ) -> Exchange:
     """Return the record of an answer, redacted."""
     return Exchange(
@@ -163,4 +182,6 @@ def keep_exchange(exchange: Exchange, keep: Keep, run_id: str, at: datetime) -> 
     raw = json.dumps(exchange.as_json(), ensure_ascii=True, indent=1).encode()
     name = f"{exchange.name}.exchange.json"
     path = keep.write(run_id, name, raw)
-    return Artifact(name=name, digest=digest(raw), size_bytes=len(raw), media_type="application/json", created_at=at, path=str(path))
+    return Artifact(
+        name=name, digest=digest(raw), size_bytes=len(raw), media_type="application/json", created_at=at, path=str(path)
+    )

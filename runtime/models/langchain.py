@@ -52,7 +52,9 @@ class LangChainModel:
         except (AttributeError, TypeError):
             told = {}
         vendor = told.get("ls_provider") or str(getattr(self.chat, "_llm_type", "")) or type(self.chat).__name__.lower()
-        model = told.get("ls_model_name") or next((found for key in ("model_name", "model") if isinstance(found := getattr(self.chat, key, None), str)), "")
+        model = told.get("ls_model_name") or next(
+            (found for key in ("model_name", "model") if isinstance(found := getattr(self.chat, key, None), str)), ""
+        )
         return f"{vendor}:{model}" if model else str(vendor)
 
     def ask(self, prompt: Prompt, schema: type[T]) -> Answer[T]:
@@ -61,12 +63,16 @@ class LangChainModel:
         try:
             message = within(self.timeout_s, lambda: self._message(prompt, shape))
         except TimeoutError:
-            raise self._failed("timeout", f"no answer within {self.timeout_s:g} s", "choose a faster model, or give it more time") from None
+            raise self._failed(
+                "timeout", f"no answer within {self.timeout_s:g} s", "choose a faster model, or give it more time"
+            ) from None
         except AssentError:
             raise
         except Exception as error:  # every vendor has errors of its own; here they become ours, and none passes for an answer
             status = getattr(error, "status_code", None)
-            kind = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 429: "rate_limited"}.get(status or 0, "unreachable")
+            kind = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 429: "rate_limited"}.get(
+                status or 0, "unreachable"
+            )
             said = f"{type(error).__name__}: {redact(str(error))[:300]}"
             raise self._failed(kind, said, "see what the model's own package says about this error") from error
         raw = _raw(message)
@@ -77,7 +83,11 @@ class LangChainModel:
         finish = told.get("finish_reason") or told.get("stop_reason") or told.get("done_reason") or ""
         served = told.get("model_name") or told.get("model")
         return read_answer(
-            schema, raw, model=f"{self.name.partition(':')[0]}:{served}" if served else self.name, usage=usage, finish_reason=str(finish),
+            schema,
+            raw,
+            model=f"{self.name.partition(':')[0]}:{served}" if served else self.name,
+            usage=usage,
+            finish_reason=str(finish),
             refusal=str(extra.get("refusal") or ""),
         )
 

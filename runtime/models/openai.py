@@ -43,7 +43,15 @@ T = TypeVar("T", bound=BaseModel)
 LARGEST_BYTES = 8 * 1024 * 1024
 _CONNECT_S = 10.0
 _TRANSPORT = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
-_KINDS = {400: "invalid_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found", 408: "timeout", 422: "invalid_request", 429: "rate_limited"}
+_KINDS = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "unauthorized",
+    404: "not_found",
+    408: "timeout",
+    422: "invalid_request",
+    429: "rate_limited",
+}
 _HINTS = {
     "unauthorized": "check the key in {key} and what it may use",
     "not_found": "check the model's name, and OPENAI_BASE_URL when it is another service",
@@ -93,11 +101,14 @@ class OpenAIModel:
         except TimeoutError:
             call.over.set()
             raise call.failed("timeout", f"no answer within {self.timeout_s:g} s") from None
-        usage = found.usage or Usage(
-            input_tokens=estimate(prompt.text), output_tokens=estimate(found.raw), estimated=True
-        )
+        usage = found.usage or Usage(input_tokens=estimate(prompt.text), output_tokens=estimate(found.raw), estimated=True)
         return read_answer(
-            schema, found.raw, model=f"openai:{found.model or self.model}", usage=usage, finish_reason=found.finish_reason, refusal=found.refusal,
+            schema,
+            found.raw,
+            model=f"openai:{found.model or self.model}",
+            usage=usage,
+            finish_reason=found.finish_reason,
+            refusal=found.refusal,
             attempts=call.made,
         )
 
@@ -135,7 +146,10 @@ class _Call:
 
         form: wire.Form = "json_schema"
         with openai.OpenAI(
-            api_key=self.key, base_url=self.options.base_url or self.options.environ.get("OPENAI_BASE_URL") or None, max_retries=0, timeout=self._patience()
+            api_key=self.key,
+            base_url=self.options.base_url or self.options.environ.get("OPENAI_BASE_URL") or None,
+            max_retries=0,
+            timeout=self._patience(),
         ) as client:
             while True:
                 self.made += 1
@@ -187,7 +201,9 @@ class _Call:
     def _left(self) -> float:
         left = self.deadline - time.monotonic()
         if left <= 0 or self.over.is_set():
-            raise self.failed("timeout", f"no answer within {self.options.timeout_s:g} s" + (f"; last: {self.last}" if self.last else ""))
+            raise self.failed(
+                "timeout", f"no answer within {self.options.timeout_s:g} s" + (f"; last: {self.last}" if self.last else "")
+            )
         return left
 
     def _patience(self) -> Any:
@@ -199,7 +215,13 @@ class _Call:
     def failed(self, kind: str, said: str) -> ModelFailed:
         hint = _HINTS.get(kind, "start it again; the request is kept").format(key=self.options.key_variable)
         # What a service says about a key may hold a part of it.
-        return ModelFailed(f"{self.options.name}: {redact(said, known=[self.key])}", hint=hint, kind=kind, model=self.options.name, attempts=self.made)
+        return ModelFailed(
+            f"{self.options.name}: {redact(said, known=[self.key])}",
+            hint=hint,
+            kind=kind,
+            model=self.options.name,
+            attempts=self.made,
+        )
 
 
 def _takes_no_schema(error: openai.APIStatusError) -> bool:
@@ -236,5 +258,3 @@ def _cause(error: BaseException) -> str:
     while root.__cause__ is not None:
         root = root.__cause__
     return f"{type(root).__name__}: {str(root)[:200] or 'the connection broke'}"
-
-

@@ -39,7 +39,15 @@ def read_answer(
         except ValueError as error:
             fault, complaints = "invalid", (f"the reply is not JSON: {error}",)
     return Answer(
-        value=value, complaints=complaints, raw=raw, model=model, usage=usage, finish_reason=finish_reason, refusal=refusal, attempts=attempts, fault=fault
+        value=value,
+        complaints=complaints,
+        raw=raw,
+        model=model,
+        usage=usage,
+        finish_reason=finish_reason,
+        refusal=refusal,
+        attempts=attempts,
+        fault=fault,
     )
 
 

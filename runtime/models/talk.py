@@ -105,7 +105,11 @@ def talk(
             else:
                 record(exchanged(step, prompt, answer, unanswered=unanswered, cost_usd=price(answer.model, answer.usage)))
                 return Talk(result, answer.model, usage)
-        record(exchanged(step, prompt, answer, complaints=complaints, unanswered=unanswered, cost_usd=price(answer.model, answer.usage)))
+        record(
+            exchanged(
+                step, prompt, answer, complaints=complaints, unanswered=unanswered, cost_usd=price(answer.model, answer.usage)
+            )
+        )
         if number < _ROUNDS:
             prompt = _repair(prompt, answer, complaints)
             # Of what was answered and not of what was wrong with it: after a crash the same answer leads to the same next question.
@@ -117,7 +121,12 @@ def _asked(model: Model, prompt: Prompt, schema: type[T], step: str, key: str, j
     journal.asking(step, key, prompt)
     answer = model.ask(prompt, schema)
     reply = Reply(
-        raw=answer.raw, model=answer.model, usage=answer.usage, finish_reason=answer.finish_reason, refusal=answer.refusal, attempts=answer.attempts
+        raw=answer.raw,
+        model=answer.model,
+        usage=answer.usage,
+        finish_reason=answer.finish_reason,
+        refusal=answer.refusal,
+        attempts=answer.attempts,
     )
     journal.arrived(step, key, reply)
     return answer

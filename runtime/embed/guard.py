@@ -1,0 +1,100 @@
+"""guard: an agent that exists stays as it is, and is governed where that is asked for.
+
+    ask = guard(my_agent, runtime, mode="high_risk")
+    ask("which docs are there?")                  # my_agent's own answer, as before
+    ask("drop the old tables")                    # a Run that waits for a person
+    ask("drop the old tables", governed=False)    # my_agent's own answer
+
+    opt_in      the agent, unless a call says governed=True
+    default     a run, unless a call says governed=False
+    high_risk   a plan is made and assessed: HIGH and CRITICAL become a run, the rest is the agent's
+
+Rules: where a call is not governed, arguments, result and errors are the agent's own, and nothing is recorded; a plan that was assessed is the
+plan that runs; what cannot be planned cannot be called harmless, so in `high_risk` that error is raised and the agent is not called.
+Source: feature B5. What an ungoverned agent does with its own tools is not seen from here; `Governed` is for that.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...schemas.errors import NotAllowed
+from ...schemas.risk import Level
+from ..intake import take_in
+from .host import apart, aside
+
+if TYPE_CHECKING:
+    from ..runtime import Runtime
+
+Mode = Literal["opt_in", "default", "high_risk"]
+_MODES = ("opt_in", "default", "high_risk")
+
+
+def guard(agent: Callable[..., Any], runtime: Runtime, mode: Mode = "opt_in", *, request: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """Return the agent with a keyword `governed`; governed calls return a `Run`, others what the agent returns.
+
+    Args:
+        agent: a function, sync or async.
+        request: the call's arguments in, what the runtime is asked for out; the first argument by default.
+
+    Raises:
+        NotAllowed: no such mode, or the agent takes an argument `governed` itself.
+    """
+    if mode not in _MODES:
+        raise NotAllowed(f"there is no mode {mode!r}", hint=f"one of {', '.join(_MODES)}")
+    if "governed" in _parameters(agent):
+        raise NotAllowed("the agent has an argument `governed` of its own", hint="wrap it in a function that names it otherwise")
+    asked = request or _first
+
+    def decide(governed: bool | None, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        """Return what the runtime is asked for, or None where the agent answers."""
+        if governed is None:
+            governed = mode != "opt_in" if mode != "high_risk" else None
+        if governed is False:
+            return None
+        wanted = asked(*args, **given)
+        if governed:
+            return wanted
+        plan = runtime.ports.author(take_in(wanted))
+        return plan if runtime.ledger.risk(plan).whole.level >= Level.HIGH else None
+
+    if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(getattr(agent, "__call__", None)):
+
+        @functools.wraps(agent)
+        async def later(*args: Any, governed: bool | None = None, **given: Any) -> Any:
+            wanted = await aside(decide, governed, args, given) if _may_govern(mode, governed) else None
+            if wanted is None:
+                return await agent(*args, **given)
+            return await aside(runtime.start, wanted)
+
+        return later
+
+    @functools.wraps(agent)
+    def now(*args: Any, governed: bool | None = None, **given: Any) -> Any:
+        wanted = apart(decide, governed, args, given) if _may_govern(mode, governed) else None
+        if wanted is None:
+            return agent(*args, **given)
+        return apart(runtime.start, wanted)
+
+    return now
+
+
+def _may_govern(mode: Mode, governed: bool | None) -> bool:
+    return governed is True or (governed is None and mode != "opt_in")
+
+
+def _first(*args: Any, **given: Any) -> Any:
+    found = next(iter(args or given.values()), None)
+    if found is None:
+        raise NotAllowed("the call has no argument that says what is wanted", hint="guard(…, request=…) tells where it stands")
+    return found
+
+
+def _parameters(agent: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(agent).parameters)
+    except (TypeError, ValueError):
+        return ()  # a builtin without a signature

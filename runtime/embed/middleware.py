@@ -1,0 +1,267 @@
+"""Governed: every call of an agent's own tools goes through the ledger.
+
+    agent = create_agent(model, tools, middleware=[Governed(runtime)], checkpointer=…)
+
+- Each call is a run of one step, whose tool is the agent's. It is assessed: LOW flows through a dispatch, for the rest people are asked with
+  the same requests, roles and rules as for any plan, and at any door. What runs are the bytes of the plan in force: an edited call is
+  assessed again and runs as it was edited.
+- A call that waits interrupts the agent; the resume is a doorbell. Calls that are made at once are asked about one by one (`turns.py`).
+- A call happens once. Whatever makes LangGraph run the body again finds the run and gets what was recorded.
+- What was not allowed goes back to the model as an error that says why.
+
+Put it last in `middleware`: what stands between it and the tool could change a call after it was approved. A tool that pauses the graph by
+itself cannot tell how far it came, so it is left to the agent with `leave`. Compared with LangChain's HumanInTheLoopMiddleware: nothing has to
+be listed to be asked about, answers are decisions of people with roles, and they hold for these bytes only.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from langchain.agents.middleware import AgentMiddleware
+from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.errors import GraphInterrupt
+from langgraph.types import interrupt
+
+from ...schemas.errors import InvalidDocument, InvalidPlan, NotAllowed, NotFound, RunBusy
+from ...schemas.plan import Plan, Step
+from ...schemas.problem import Problem
+from .bound import BoundCall, in_context, on_loop
+from .host import apart, aside, run_id_of, thread_of_host
+from .langchain_tool import BOUND, Declaration, OpenToolbox, adapted, call_in_words
+from .propose import answer, look, outputs, waiting, why
+from .tool import Propose
+from .turns import Turns
+
+if TYPE_CHECKING:
+    from langchain.agents.middleware.types import ToolCallRequest
+    from langchain_core.tools import BaseTool
+    from langgraph.types import Command
+
+    from ..run import Run
+    from ..runtime import Runtime
+
+_REFUSALS = {"rejected": "A person rejected it.", "denied": "The rules do not allow it.", "expired": "Nobody decided in time.", "cancelled": "It was cancelled."}
+_FINAL = "It was not run. Do not try it again in another form; say what you needed it for, or go another way."
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One tool call, on its way."""
+
+    id: str
+    thread: str
+    batch: str
+    before: tuple[str, ...]
+    runs: Mapping[str, str | None]
+    plan: Plan
+
+    @property
+    def run_id(self) -> str | None:
+        return self.runs.get(self.id)
+
+
+class Governed(AgentMiddleware[Any, Any, Any]):
+    """The middleware."""
+
+    def __init__(
+        self, runtime: Runtime, *, tier: int | None = None, declarations: Mapping[str, Declaration] | None = None, leave: Collection[str] = (),
+        prefix: str = "agent",
+    ) -> None:  # fmt: skip
+        """Make one for an agent.
+
+        Args:
+            runtime: the home whose rules and people govern the agent.
+            tier: authority of the agent, 1 to 4; what is beyond it is denied and not asked about.
+            declarations: what tools of others may touch, by name; `@declared` says it of one's own.
+            leave: names of tools that are none of assent's business, for example one that asks the user something by itself.
+            prefix: what people see before a tool's name; agents with different tools of one name need different ones.
+        """
+        super().__init__()
+        self.tools = []
+        self._runtime = runtime
+        self._tier = tier
+        self._declarations = dict(declarations or {})
+        self._leave = frozenset(leave)
+        self._prefix = prefix
+        self._turns = Turns()
+        self._known: dict[int, BaseTool] = {}
+        with _LOCK:
+            if not isinstance(runtime.tools, OpenToolbox):
+                runtime.tools = OpenToolbox(runtime.tools.values())
+                runtime.__dict__.pop("ports", None)
+                runtime.__dict__.pop("_par", None)
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]) -> ToolMessage | Command[Any]:
+        """Let a call happen through the ledger."""
+        if self._is_left(request):
+            return handler(request)
+        call = self._taken(request)
+        if isinstance(call, ToolMessage):
+            return call
+        bound = BoundCall(request, in_context(handler))
+        with self._turns.inside(call.batch, call.id):
+            run = apart(self._begin, call, bound)
+            while not isinstance(run, ToolMessage) and (shown := apart(self._shown, call, run)) is not None:
+                self._may_ask(call) or _hold()
+                interrupt(shown)
+                # What the resume carried is nobody's decision; only the ledger says whether there is one.
+                run = apart(self._look, run.id, bound)
+            return apart(self._said, request, call, run, bound)
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
+    ) -> ToolMessage | Command[Any]:
+        """Do what `wrap_tool_call` does without blocking the event loop."""
+        if self._is_left(request):
+            return await handler(request)
+        thread = thread_of_host()
+        call = await aside(self._taken, request, thread)
+        if isinstance(call, ToolMessage):
+            return call
+        bound = BoundCall(request, on_loop(handler))
+        with self._turns.inside(call.batch, call.id):
+            run = await aside(self._begin, call, bound)
+            while not isinstance(run, ToolMessage) and (shown := await aside(self._shown, call, run)) is not None:
+                await aside(self._may_ask, call) or _hold()
+                interrupt(shown)
+                run = await aside(self._look, run.id, bound)
+            return await aside(self._said, request, call, run, bound)
+
+    # --- before -----------------------------------------------------------------------------------------------------------------------
+
+    def _is_left(self, request: ToolCallRequest) -> bool:
+        # The tool that proposes plans is governed by itself.
+        return isinstance(request.tool, Propose) or request.tool_call["name"] in self._leave
+
+    def _taken(self, request: ToolCallRequest, thread: str | None = None) -> _Call | ToolMessage:
+        made = request.tool_call
+        if request.tool is None:
+            return _error(request, f"There is no tool {made['name']!r} that could be governed, so it was not called.")
+        for tool in (request.tool, *(getattr(request.runtime, "tools", None) or ())):
+            self._register(tool)
+        thread = thread_of_host() if thread is None else thread
+        try:
+            runs: dict[str, str | None] = {}
+            siblings, batch = _siblings(request.state, made)
+            for one in siblings:
+                runs[str(one["id"])] = run_id_of(thread, str(one["id"] or ""), [self._prefix, one["name"], one["args"]])
+            plan = self._plan(request.tool, made["args"])
+            assert plan.bytes
+        except ValueError as error:
+            return _error(request, f"The arguments are no plain JSON ({error}), so it was not called.")
+        ids = [str(one["id"]) for one in siblings]
+        return _Call(str(made["id"]), thread, f"{thread}/{batch}", tuple(ids[: ids.index(str(made["id"]))]), runs, plan)
+
+    def _register(self, tool: Any) -> None:
+        if id(tool) in self._known or isinstance(tool, Propose) or not hasattr(tool, "tool_call_schema"):
+            return
+        with _LOCK:
+            box = self._runtime.tools
+            assert isinstance(box, OpenToolbox)
+            if box.add(adapted(tool, prefix=self._prefix, declaration=self._declarations.get(tool.name))):
+                self._runtime.ledger.look_again()
+            self._known[id(tool)] = tool  # held, so that no other tool gets its id
+
+    def _plan(self, tool: BaseTool, args: Mapping[str, Any]) -> Plan:
+        name = f"{self._prefix}.{tool.name}"
+        # What the model says about its call is no part of what people are shown.
+        return Plan(problem=Problem(title=f"An agent calls {name}"), steps=(Step(step=1, description=call_in_words(name, args), tool=name, args=dict(args)),))
+
+    # --- the run ----------------------------------------------------------------------------------------------------------------------
+
+    def _begin(self, call: _Call, bound: BoundCall) -> Any:
+        BOUND.set(bound)
+        try:
+            return self._runtime.start(call.plan, run_id=call.run_id, tier=self._tier)
+        except RunBusy:
+            assert call.run_id is not None
+            return look(self._runtime, call.run_id)
+        except (InvalidPlan, InvalidDocument) as error:
+            return _error_of(call, f"It was not called: {error.message}")
+
+    def _look(self, run_id: str, bound: BoundCall) -> Run:
+        BOUND.set(bound)
+        return look(self._runtime, run_id)
+
+    def _shown(self, call: _Call, run: Run) -> dict[str, Any] | None:
+        shown = waiting(self._runtime, run)
+        if shown is not None and not call.thread:
+            self._runtime.cancel(run.id, "the agent cannot be resumed")
+            raise NotAllowed(
+                f"a person has to be asked about {call.plan.steps[0].tool}, and this agent cannot wait: it has no checkpointer or no thread",
+                hint="create_agent(…, checkpointer=…), and a thread_id in the configuration of each call",
+            )
+        return shown
+
+    def _may_ask(self, call: _Call) -> bool:
+        def is_over(other: str) -> bool:
+            run_id = call.runs.get(other)
+            try:
+                return run_id is not None and self._runtime.ledger.run(run_id).status.is_over
+            except NotFound:
+                return False
+
+        return self._turns.may_ask(call.batch, call.id, call.before, is_over=is_over)
+
+    # --- after ------------------------------------------------------------------------------------------------------------------------
+
+    def _said(self, request: ToolCallRequest, call: _Call, run: Any, bound: BoundCall) -> ToolMessage | Command[Any]:
+        if isinstance(run, ToolMessage):
+            return run
+        plan = run.plan
+        edited = plan is not None and plan.digest != call.plan.digest
+        if len(bound.heard_now) == 1 and plan is not None and len(plan.steps) == 1:
+            live = bound.heard_now[0]
+            if isinstance(live, BaseException):
+                raise live
+            return _noted(live, plan) if edited else live  # type: ignore[no-any-return]
+        got = outputs(self._runtime, run)
+        if not got:
+            told = " ".join(part for part in (_REFUSALS.get(run.status.value, f"The run is {run.status.value}."), why(run), _FINAL) if part)
+            return _error(request, told)
+        kept = got.get(1, {}).get("message") if plan is not None and len(plan.steps) == 1 else None
+        if isinstance(kept, Mapping):
+            found = ToolMessage(content=kept["content"], status=kept["status"], name=request.tool_call["name"], tool_call_id=request.tool_call["id"])
+        else:
+            status = "success" if run.status.value == "completed" else "error"
+            content = json.dumps(answer(self._runtime, run), ensure_ascii=False)
+            found = ToolMessage(content=content, status=status, name=request.tool_call["name"], tool_call_id=request.tool_call["id"])
+        return _noted(found, plan) if edited and plan is not None else found
+
+
+def _hold() -> NoReturn:
+    # An interrupt that asks nothing: LangGraph runs this call again with the next resume, and no client sees it.
+    raise GraphInterrupt(())
+
+
+def _siblings(state: Any, made: Any) -> tuple[Sequence[Any], str]:
+    """Return the calls of the message that holds this one, in order, and a name for them; the call alone where no message is known."""
+    messages = state.get("messages", []) if isinstance(state, Mapping) else getattr(state, "messages", [])
+    for message in reversed(messages):
+        if isinstance(message, AIMessage) and any(one["id"] == made["id"] for one in message.tool_calls):
+            return message.tool_calls, message.id or ",".join(str(one["id"]) for one in message.tool_calls)
+    return [made], str(made["id"])
+
+
+def _noted(response: Any, plan: Plan) -> Any:
+    """Tell the model that a person changed its call; a response that is no message stays as it is."""
+    if not isinstance(response, ToolMessage):
+        return response
+    ran = "; ".join(call_in_words(step.tool, step.args) for step in plan.steps)
+    note = f"[A person changed this call before it ran. What ran instead: {ran}. That was meant; do not repeat the call that you wrote.]\n"
+    content = note + response.content if isinstance(response.content, str) else [{"type": "text", "text": note}, *response.content]
+    return response.model_copy(update={"content": content})
+
+
+def _error(request: ToolCallRequest, told: str) -> ToolMessage:
+    return ToolMessage(content=told, status="error", name=request.tool_call["name"], tool_call_id=request.tool_call["id"])
+
+
+def _error_of(call: _Call, told: str) -> ToolMessage:
+    return ToolMessage(content=told, status="error", name=call.plan.steps[0].tool.partition(".")[2], tool_call_id=call.id)
