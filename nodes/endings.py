@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..schemas.dispatch import Dispatch, DispatchState
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from ..schemas.dispatch import Dispatch, DispatchState, Receipt
 from ..schemas.plan import Plan
 from ..schemas.risk import Level
 from ..schemas.run import RunStatus
@@ -53,3 +56,10 @@ def left_behind(plan: Plan, rows: list[Dispatch], ports: Ports) -> list[str]:
             summary = back.receipt.summary if back.receipt else back.state.value
             found.append(f"{name} could not be taken back: {summary}")
     return found
+
+
+def actual_usd(receipts: Sequence[Receipt], rates: Mapping[str, str]) -> Decimal:
+    """Return what calls cost: what their tools reported, and the time that they took at the rate of the configuration."""
+    called = sum((Decimal(receipt.cost_usd) for receipt in receipts), Decimal(0))
+    seconds = Decimal(sum(receipt.duration_ms for receipt in receipts)) / 1000
+    return (called + Decimal(rates.get("compute", "0")) * seconds / 3600).quantize(Decimal("0.000001"))

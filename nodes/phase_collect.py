@@ -15,33 +15,38 @@ from ..schemas.errors import StoreCorrupt
 from ..schemas.phase import AgentOutcome, FaultCategory, PhaseSpec, Settled
 from .phase_crew import Slot
 from .phase_ports import PhasePorts
-from .phase_state import PhaseState, tasks
+from .phase_state import AgentTask, PhaseState, tasks
 from .phase_tell import tell
 from .phase_work import abegin, begin, read_report, release
 
 
 def collect(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     """Consolidate. Raises: OSError: the synthesis could not be kept; a resume begins here again."""
-    waited = {}
-    for task in tasks(state):
-        if "outcome" not in state["settled"].get(task["agent_id"], {}):
-            found = begin(task, spec, ports)
-            waited[task["agent_id"]] = ports.crew.wait(found) if isinstance(found, Slot) else found
-    return _consolidated(state, waited, spec, ports)
+    found = {task["agent_id"]: begin(task, spec, ports) for task in _unsettled(state)}
+    ports.crew.wait_all([one for one in found.values() if isinstance(one, Slot)])
+    return _consolidated(state, _settled(found), spec, ports)
 
 
 async def acollect(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
-    """Do what `collect` does without blocking the loop while it waits."""
-    waited = {}
+    """Do what `collect` does without blocking the loop while it waits. Cancelling it cancels the agents of the phase."""
+    found = {task["agent_id"]: await abegin(task, spec, ports) for task in _unsettled(state)}
     try:
-        for task in tasks(state):
-            if "outcome" not in state["settled"].get(task["agent_id"], {}):
-                found = await abegin(task, spec, ports)
-                waited[task["agent_id"]] = await ports.crew.await_(found) if isinstance(found, Slot) else found
+        await ports.crew.await_all([one for one in found.values() if isinstance(one, Slot)])
     except asyncio.CancelledError:
         release(state["run_id"], state["round"], spec, ports)
         raise
-    return _consolidated(state, waited, spec, ports)
+    return _consolidated(state, _settled(found), spec, ports)
+
+
+def _unsettled(state: PhaseState) -> list[AgentTask]:
+    return [task for task in tasks(state) if "outcome" not in state["settled"].get(task["agent_id"], {})]
+
+
+def _settled(found: dict[str, Slot | Settled]) -> dict[str, Settled]:
+    for slot in found.values():
+        if isinstance(slot, Slot):
+            slot.is_told = True  # one error tells about all of them; a resume begins each anew
+    return {agent_id: one.result() if isinstance(one, Slot) else one for agent_id, one in found.items()}
 
 
 def _consolidated(state: PhaseState, waited: dict[str, Settled], spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:

@@ -15,11 +15,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -63,21 +64,30 @@ class Slot:
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()  # so that a cancelled waiter cannot cancel what it waits for
         self.task: asyncio.Task[None] | None = None
-        self._has_ended = False
+        self.has_ended = False
+        self.is_told = False
         self._lock = threading.Lock()
 
     @property
     def is_over(self) -> bool:
-        """Whether the same work has to begin anew, because what it did could not be kept."""
-        return self.future.done() and self.future.exception() is not None
+        """Whether the same work has to begin anew, because what it did could not be kept and somebody was told."""
+        return self.is_told and self.future.done() and self.future.exception() is not None
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        """Return what was settled. Raises: FutureTimeout: nothing yet. Whatever else settling it raised."""
+        try:
+            return self.future.result(timeout_s)
+        except BaseException:
+            self.is_told = self.future.done()
+            raise
 
     def finish(self, answer: Any, error: BaseException | None) -> None:
         """Hand an answer or an error over to be settled, unless somebody gave up before."""
         took_s = time.monotonic() - self.began
         with self._lock:
-            if self._has_ended:
+            if self.has_ended:
                 return
-            self._has_ended = True
+            self.has_ended = True
         self.settler.submit(self._settle, answer, error, took_s)
 
     def give_up(self) -> None:
@@ -135,16 +145,16 @@ class Crew:
             patiently: false: return None at once where too many already wait, so that a small thread pool does not become a queue.
         """
         if slot.future.done():
-            return slot.future.result()
+            return slot.result()
         if not patiently and not self._waiting.acquire(blocking=False):
             return None
         try:
-            return slot.future.result(max(0.0, slot.deadline - time.monotonic()))
+            return slot.result(max(0.0, slot.deadline - time.monotonic()))
         except FutureTimeout:
             if slot.future.done():
                 raise  # the work itself failed with it
             slot.give_up()
-            return slot.future.result()
+            return slot.result()
         finally:
             if not patiently:
                 self._waiting.release()
@@ -152,7 +162,7 @@ class Crew:
     async def await_(self, slot: Slot, *, patiently: bool = True) -> Any:
         """Wait as `wait` does without blocking the loop. Whoever is cancelled while waiting releases the work."""
         if slot.future.done():
-            return slot.future.result()
+            return slot.result()
         if not patiently and not self._waiting.acquire(blocking=False):
             return None
         try:
@@ -163,10 +173,29 @@ class Crew:
                 if not waiter.cancel() and not waiter.cancelled():
                     waiter.exception()  # looked at, so that asyncio does not report what is raised below
             slot.give_up()
-            return slot.future.result()
+            return slot.result()
         finally:
             if not patiently:
                 self._waiting.release()
+
+    def wait_all(self, slots: Sequence[Slot]) -> None:
+        """Wait until all of this work is settled, each at most until its limit. One waking for all of them, not one for each."""
+        done = _all_done(slots)
+        while not done.done():
+            with contextlib.suppress(FutureTimeout):
+                done.result(_patience(slots))
+            _give_up_late(slots)
+
+    async def await_all(self, slots: Sequence[Slot]) -> None:
+        """Wait as `wait_all` does without blocking the loop."""
+        done = _all_done(slots)
+        waiter = asyncio.wrap_future(done)
+        try:
+            while not done.done():
+                await asyncio.wait({waiter}, timeout=_patience(slots))
+                _give_up_late(slots)
+        finally:
+            waiter.cancel()
 
     def release(self, key: Key) -> None:
         """Forget the work whose keys begin like this, and give up what of it is not done; coroutines are cancelled."""
@@ -181,6 +210,39 @@ class Crew:
                 return slot, False
             slot = self._slots[key] = Slot(make(), self._settler)
             return slot, True
+
+
+def _all_done(slots: Sequence[Slot]) -> Future[None]:
+    done: Future[None] = Future()
+    done.set_running_or_notify_cancel()
+    left = set(range(len(slots)))
+    lock = threading.Lock()
+
+    def one(number: int) -> None:
+        with lock:
+            left.discard(number)
+            is_last = not left and not done.done()
+            if is_last:
+                done.set_result(None)
+
+    if not slots:
+        done.set_result(None)
+    for number, slot in enumerate(slots):
+        slot.future.add_done_callback(lambda _, number=number: one(number))  # type: ignore[misc]
+    return done
+
+
+def _patience(slots: Sequence[Slot]) -> float | None:
+    """Return the seconds until the next limit passes; None: every slot has ended, and is only being settled."""
+    limits = [slot.deadline for slot in slots if not slot.has_ended]
+    return max(0.0, min(limits) - time.monotonic()) if limits else None
+
+
+def _give_up_late(slots: Sequence[Slot]) -> None:
+    now = time.monotonic()
+    for slot in slots:
+        if slot.deadline <= now and not slot.has_ended:
+            slot.give_up()
 
 
 def _in_thread(slot: Slot) -> None:

@@ -23,16 +23,20 @@ def plan(state: State, runtime: Runtime[Context], *, ports: Ports) -> dict[str, 
     try:
         run = ledger.run(run_id)
     except NotFound:
-        frozen = ports.author(state.get("request"))
-        ledger.admit(
-            run_id, {"request": state.get("request")}, graph=ports.graph, tier=state.get("tier"), title=frozen.problem.title, requester=ports.requester
-        )
-        ledger.freeze(run_id, frozen, editor=frozen.author or ports.requester)
-        return {"run_id": run_id, "digest": frozen.digest}
+        request = state.get("request")
+        if not _is_words(request):
+            # What cannot be read must not leave a run behind; plain language is admitted first, because asking a model costs money.
+            frozen = ports.author(request, run_id)
+            ledger.admit(run_id, {"request": request}, graph=ports.graph, tier=state.get("tier"), title=frozen.problem.title, requester=ports.requester)
+            ledger.freeze(run_id, frozen, editor=frozen.author or ports.requester)
+            return {"run_id": run_id, "digest": frozen.digest}
+        ledger.admit(run_id, {"request": request}, graph=ports.graph, tier=state.get("tier"), title=str(request)[:80], requester=ports.requester)
+        run = ledger.run(run_id)
     found = ledger.plan(run_id)
     if found is None:
-        found = ports.author(_asked(ledger.ask(run_id)))
+        found = ports.author(_asked(ledger.ask(run_id)), run_id)
         ledger.freeze(run_id, found, editor=found.author or run.requester)
+        ports.settled(run_id)
     return {"run_id": run_id, "digest": found.digest}
 
 
@@ -41,6 +45,10 @@ def _thread(runtime: Runtime[Context]) -> str:
     if info is None or not info.thread_id:
         raise NotFound("this graph needs a thread", hint='invoke it with {"configurable": {"thread_id": …}}, or start it through `assent.open().start(…)`')
     return info.thread_id
+
+
+def _is_words(request: Any) -> bool:
+    return isinstance(request, str) and "\n" not in request.strip() and not request.strip().endswith((".yaml", ".yml", ".json", "}"))
 
 
 def _asked(raw: bytes) -> Any:

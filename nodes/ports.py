@@ -53,8 +53,8 @@ class Ledger(Protocol):
 class Author(Protocol):
     """Turns a request into a plan: reads a written document, or asks a model."""
 
-    def __call__(self, request: Any, /) -> Plan:
-        """Return the plan. Raises: InvalidDocument, InvalidPlan, ModelNeeded."""
+    def __call__(self, request: Any, run_id: str, /) -> Plan:
+        """Return the plan. Raises: InvalidDocument, InvalidPlan, ModelNeeded, ModelFailed."""
         ...
 
 
@@ -67,7 +67,8 @@ class Ports:
         tools: the tools that steps may name.
         place: run id in, where its calls act out.
         own: holds the kernel lock of a run; raises RunBusy when another process has it. Nested use in one flow is fine.
-        author: request in, plan out.
+        author: request and run in, plan out.
+        settled: called when the plan of a run is frozen.
         report: writes the report of a run to its artifact folder and returns what it wrote.
         requester: id of the actor at the door, who is recorded as asking.
         graph: name under which runs are admitted.
@@ -84,4 +85,5 @@ class Ports:
     requester: str
     graph: str = "par"
     rates: Mapping[str, str] | None = None
+    settled: Callable[[str], None] = lambda run_id: None
     known_secrets: tuple[str, ...] = ()

@@ -107,9 +107,11 @@ class ReportKeep:
                 # Torn, or still being written: what follows its head may hold whole records.
                 at = record.end() - 1
                 continue
-            self._places[name] = (begin + record.end(), size)
-            # Not beyond its head: only what is read tells whether its size is true, and records inside of a record do no harm.
-            at, end = record.end() - 1, max(end, record.end() + size)
+            if hashlib.sha256(data[record.end() : record.end() + size]).hexdigest() == name:
+                self._places[name] = (begin + record.end(), size)
+                at = end = record.end() + size
+            else:
+                at = record.end() - 1
         self._pack.seen = begin + end
 
 

@@ -33,6 +33,7 @@ from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
 from . import identity
+from .authoring import Authoring, governed
 from .desk import Desk
 from .edits import edited
 from .home import Home
@@ -56,7 +57,7 @@ _DOORBELL = "look at the ledger"
 _PATIENCE_S = 10.0
 
 
-class Runtime(Desk, Upkeep):
+class Runtime(Authoring, Desk, Upkeep):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(
@@ -124,6 +125,8 @@ class Runtime(Desk, Upkeep):
         if run_id is not None and self._is_admitted(run_id, ask):
             return self.resume(run_id) if wait else self.run(run_id)
         run_id = run_id or "run_" + uuid.uuid4().hex[:16]
+        if "words" in ask and self.planner is not None:
+            return self._start_with_words(run_id, ask, graph, tier, wait=wait)
         reading = self._read(ask)
         plan, own_tier = reading.plan, tier if tier is not None else reading.tier
         with self.locks.own(run_id), self.ledger.together():
@@ -145,6 +148,16 @@ class Runtime(Desk, Upkeep):
         if known != canonical({"request": ask}):
             raise NotAllowed(f"run {run_id} was started for something else", hint="give another run_id, or none")
         return True
+
+    def _start_with_words(self, run_id: str, ask: Mapping[str, Any], graph: str, tier: int | None, *, wait: bool) -> Run:
+        # Admitted before the model is asked: a reply costs money, and a run that is admitted can go on after a crash.
+        with self.locks.own(run_id):
+            self.ledger.admit(run_id, {"request": ask}, graph=graph, tier=tier, title=str(ask["words"])[:80], requester=self.actor.id)
+            if wait:
+                self._drive(run_id)
+        if not wait:
+            self._in_background(run_id)
+        return Run(run_id, self)
 
     def run(self, run_id: str) -> Run:
         """Return the handle of a run. Raises: NotFound."""
@@ -296,7 +309,8 @@ class Runtime(Desk, Upkeep):
             tools=self.tools,
             place=self.place,
             own=self.locks.own,
-            author=lambda ask: self._read(ask).plan,
+            author=self.author,
+            settled=self.settled,
             report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
             requester=self.actor.id,
             known_secrets=self.known_secrets,
@@ -357,7 +371,7 @@ class Runtime(Desk, Upkeep):
             found = self.checkpoints.get_tuple(config)
             if found is None or found.checkpoint["channel_values"].get("run_id", run_id) == run_id:
                 return found is not None, found is not None and any(channel == "__interrupt__" for _, channel, _ in found.pending_writes or ())
-        except Exception:
+        except Exception:  # noqa: BLE001, S110 - whatever a bookmark cannot be read for, the ledger can do without it
             pass
         self.checkpoints.delete_thread(run_id)
         return False, False
@@ -404,6 +418,9 @@ class Runtime(Desk, Upkeep):
             sleep=time.sleep,
         )
 
+    def _around(self) -> Surroundings:
+        return self.surroundings
+
     @cached_property
     def surroundings(self) -> Surroundings:
         """What the assessor may know of this workspace."""
@@ -419,7 +436,11 @@ class Runtime(Desk, Upkeep):
         from ..policies.risk.sequence import assess_sequence
 
         around = self.surroundings
-        return plan_risk(plan, actions=lambda call: self.tools[call.tool].actions(self.tools.parse(call.tool, call.args)), judge=lambda k, p: assess(k, p, around), together=assess_sequence)
+        weighed = plan_risk(
+            plan, actions=lambda call: self.tools[call.tool].actions(self.tools.parse(call.tool, call.args)), judge=lambda k, p: assess(k, p, around),
+            together=assess_sequence,
+        )
+        return governed(plan, weighed)
 
     def _read(self, ask: Any) -> Reading:
         reading = read(ask, self.tools)

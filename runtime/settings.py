@@ -19,7 +19,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Settings(Noun):
     """What is configured besides the rules."""
 
-    model: str | None = Field(default=None, description="For example `openai:gpt-…`; without one, written documents run and plain language does not.")
+    model: str | dict[str, Any] | None = Field(default=None, description="For example `openai:gpt-…`; without one, written documents run and plain language does not.")
     environment: dict[str, str] = Field(default_factory=dict, description="Variables that shell and python steps get; nothing else is passed on.")
     notify: dict[str, Any] = Field(default_factory=dict, description="Channels and routes; see `runtime/notify/channels.py`.")
     private_hosts: tuple[str, ...] = Field(default=(), description="Hosts with private addresses that http steps may reach.")

@@ -123,6 +123,7 @@ class Plan(Noun):
     urgency: Literal["", "low", "normal", "high", "critical"] = Field(default="", description="How soon an answer is needed; the priority where it is empty.")
     required_by: At | None = Field(default=None, description="When the author needs the answer.")
     author: str = Field(default="", description="Who wrote it: a person's id or the model's name.")
+    asked: str = Field(default="", description="The words from which a model wrote it; empty for a written document.")
     alternatives: tuple[str, ...] = Field(default=(), description="What was considered and not chosen.")
 
     @model_validator(mode="after")

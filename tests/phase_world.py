@@ -18,6 +18,10 @@ from assent.schemas.phase import AgentLimits, AgentSpec, Criterion, Gathering, P
 Agent = Callable[[Any], Any]
 
 
+def _says_nothing(message: Any) -> dict[str, Any]:
+    return says()
+
+
 def finding(subject: str, aspect: str = "", value: Any = None, severity: str = "info", **more: Any) -> dict[str, Any]:
     return {"subject": subject, "aspect": aspect, "value": value, "severity": severity, **more}
 
@@ -66,7 +70,7 @@ class World:
         self.files = PhaseFiles(self.folder / "files")
 
     def counted(self, name: str) -> Agent:
-        agent = self.agents.get(name, lambda message: says())
+        agent = self.agents.get(name, _says_nothing)
 
         def call(message: Any) -> Any:
             self.calls.append(name)

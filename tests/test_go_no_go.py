@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def as_in_the_source(validation_results: dict[str, Any]) -> str:
         [
             validation_results["tests"]["critical"] == "pass",
             validation_results["security"]["high_risk"] == 0,
-            validation_results["rollback"]["tested"] == True,  # noqa: E712 - word for word
+            validation_results["rollback"]["tested"] == True,
         ]
     )
     warning_count = sum(
@@ -86,7 +87,7 @@ def test_the_reasons_name_what_stands_in_the_way() -> None:
 
 
 def consolidated(**sections: Any) -> Consolidated:
-    return Consolidated(timestamp="2026-01-05T09:00:00Z", phase="testing", inputs=(), sections=sections, risk_assessment=RiskAssessment(level=Level.LOW))
+    return Consolidated(timestamp=datetime(2026, 1, 5, tzinfo=UTC), phase="testing", inputs=(), sections=sections, risk_assessment=RiskAssessment(level=Level.LOW))
 
 
 def test_a_testing_phase_becomes_results_and_its_gaps_stay_unknown() -> None:

@@ -78,7 +78,8 @@ def test_a_phase_survives_an_agent_that_kills_its_process(tmp_path: Path) -> Non
     world = World(tmp_path)
     world.spec = spec_of(reruns=0, time_s=20, time_limit_s=20)
     ports = world.ports(agents={"a": process(tmp_path, "aborts"), "b": process(tmp_path, "not_json"), "c": process(tmp_path, "works")})
-    found = phase.build(world.spec, ports).compile().invoke({"run_id": "r"})
+    graph: Any = phase.build(world.spec, ports).compile()
+    found = graph.invoke({"run_id": "r"})
     assert [world.settled(found, name).outcome.value for name in "abc"] == ["crashed", "invalid", "reported"]
 
 

@@ -20,10 +20,10 @@ from langgraph.types import interrupt
 
 from assent.graphs import phase
 from assent.runtime.agents import adapt
-from assent.schemas.agent_message import AgentMessage
+from assent.schemas.agent_message import AgentMessage, Body
 from assent.schemas.consolidated import Resolution
 from assent.schemas.errors import InvalidPlan, NotFound
-from assent.schemas.phase import Settled
+from assent.schemas.phase import AgentOutcome, Settled
 
 from .phase_world import World, finding, says, spec_of
 
@@ -66,7 +66,7 @@ def test_the_drawing_is_the_graph(world: World) -> None:
 
 
 def test_a_phase_asks_consolidates_and_passes(world: World) -> None:
-    world.agents = {"a": lambda m: says(finding("x", "y", 1), data={"k": 1}), "b": lambda m: AgentMessage(header=m.header, body={"message_type": "result", "content": says()}), "c": lambda m: '{"summary": "text"}'}
+    world.agents = {"a": lambda m: says(finding("x", "y", 1), data={"k": 1}), "b": lambda m: AgentMessage(header=m.header, body=Body(message_type="result", content=says())), "c": lambda m: '{"summary": "text"}'}
     found = world.run({"path": "p"})
     assert found["passed"] and found["route"] == "passed" and found["risk"] == "LOW"
     assert sorted(world.calls) == ["a", "b", "c"]
@@ -274,12 +274,34 @@ def test_finished_agents_are_not_run_again_and_their_reports_are_checked(world: 
     world.run({"tree": "2"})
     assert sorted(world.calls) == ["a", "b", "c"]
     world.calls.clear()
-    for harm in (lambda blob: blob.write_bytes(b"{}"), lambda blob: blob.unlink()):
-        digest = found["settled"]["b"]["digest"].removeprefix("sha256:")
-        harm(world.keep.blobs / digest[:2] / digest)
+    pack = world.folder / "artifacts" / "reports.pack"
+    pack.write_bytes(pack.read_bytes().replace(b'"agent_id":"b"', b'"agent_id":"x"'))
+    for _ in range(2):
         world.calls.clear()
-        found = world.run({"tree": "1"})
-        assert found["passed"] and world.calls == ["b"]
+        assert world.run({"tree": "1"})["passed"] and world.calls in (["b"], [])
+    assert world.calls == []
+    pack.unlink()
+    world.keep = type(world.keep)(world.folder / "artifacts")
+    assert world.run({"tree": "1"})["passed"] and sorted(world.calls) == ["a", "b", "c"]
+
+
+def test_a_pack_finds_what_others_wrote_and_nothing_that_is_torn_or_forged(world: World) -> None:
+    other = type(world.keep)(world.folder / "artifacts")
+    names = [world.keep.put(b'{"n": %d}' % number) for number in range(3)]
+    assert [other.get(name) for name in names] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
+    pack = world.folder / "artifacts" / "reports.pack"
+    hexadecimal = names[0].removeprefix("sha256:").encode()
+    forged = b"\n@" + hexadecimal + b' 3\nxyz'
+    pack.write_bytes(pack.read_bytes() + forged + b"\n@" + b"0" * 64 + b" 999\ntorn")
+    late = other.put(b"after the tear")
+    fresh = type(world.keep)(world.folder / "artifacts")
+    assert [fresh.get(name) for name in (*names, late)] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}', b"after the tear"]
+    assert other.get(late) == world.keep.get(late)
+    with pytest.raises(KeyError):
+        fresh.get("sha256:" + "0" * 64)
+    size = pack.stat().st_size
+    fresh.put(b"after the tear")
+    assert pack.stat().st_size == size
 
 
 def test_another_run_reuses_only_what_its_phase_lets_it(world: World) -> None:
@@ -306,7 +328,7 @@ def test_a_full_disk_stops_the_phase_and_a_resume_runs_nobody_twice(world: World
         def get(self, name: str) -> bytes:
             return world.keep.get(name)
 
-    graph = phase.build(world.spec, world.ports(keep=Full())).compile(checkpointer=InMemorySaver())
+    graph: Any = phase.build(world.spec, world.ports(keep=Full())).compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "t"}}
     with pytest.raises(OSError, match="no space"):
         graph.invoke({"run_id": "r"}, config, durability="sync")
@@ -319,7 +341,7 @@ def test_a_full_disk_stops_the_phase_and_a_resume_runs_nobody_twice(world: World
 def test_checkpoints_stay_small_whatever_agents_report(world: World) -> None:
     saver = InMemorySaver()
     world.agents = {"a": lambda m: says(data={"bulk": "x" * 500_000})}
-    graph = phase.build(world.spec, world.ports()).compile(checkpointer=saver)
+    graph: Any = phase.build(world.spec, world.ports()).compile(checkpointer=saver)
     config: Any = {"configurable": {"thread_id": "t"}}
     found = graph.invoke({"run_id": "r"}, config)
     assert found["passed"]
@@ -375,7 +397,7 @@ def test_a_torn_or_forged_note_counts_as_absent(world: World) -> None:
     whole = journal.read_bytes()
     journal.write_bytes(whole.rstrip(b"\n")[:-20])
     world.store = type(world.store)(world.store.folder)
-    world.store.put("run_1", "trial", "z", "sha256:1", Settled(agent_id="z", outcome="reported", digest="sha256:2"))
+    world.store.put("run_1", "trial", "z", "sha256:1", Settled(agent_id="z", outcome=AgentOutcome.REPORTED, digest="sha256:2"))
     assert world.store.get("run_1", "trial", "z", "sha256:1") is not None
     world.calls.clear()
     assert world.run()["passed"] and len(world.calls) == 1
@@ -397,7 +419,8 @@ def test_agents_do_not_wait_for_a_thread_of_langgraph(world: World) -> None:
         return says()
 
     ports = world.ports(agents=dict.fromkeys(names, meets))
-    found = phase.build(world.spec, ports, sizes=range(3, 101)).compile().invoke({"run_id": "r"}, {"max_concurrency": 2})
+    graph: Any = phase.build(world.spec, ports, sizes=range(3, 101)).compile()
+    found = graph.invoke({"run_id": "r"}, {"max_concurrency": 2})
     assert found["passed"] and len(found["settled"]) == 40
 
 

@@ -44,7 +44,7 @@ def on_loop(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Any]:
         async def go() -> None:
             try:
                 ended.set_result(await handler(request))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits for it
                 ended.set_exception(error)
 
         tasks = []

@@ -18,15 +18,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...schemas.errors import NotAllowed
 from ...schemas.risk import Level
-from ..intake import take_in
+from ..intake import read, take_in
 from .host import apart, aside
 
 if TYPE_CHECKING:
+    from ..run import Run
     from ..runtime import Runtime
 
 Mode = Literal["opt_in", "default", "high_risk"]
@@ -49,26 +51,21 @@ def guard(agent: Callable[..., Any], runtime: Runtime, mode: Mode = "opt_in", *,
         raise NotAllowed("the agent has an argument `governed` of its own", hint="wrap it in a function that names it otherwise")
     asked = request or _first
 
-    def decide(governed: bool | None, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
-        """Return what the runtime is asked for, or None where the agent answers."""
-        if governed is None:
-            governed = mode != "opt_in" if mode != "high_risk" else None
-        if governed is False:
-            return None
-        wanted = asked(*args, **given)
-        if governed:
-            return wanted
-        plan = runtime.ports.author(take_in(wanted))
-        return plan if runtime.ledger.risk(plan).whole.level >= Level.HIGH else None
+    def decide(governed: bool | None, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, str | None] | None:
+        """Return what the runtime is asked for and the run's name, or None where the agent answers."""
+        governed = True if governed is None and mode == "default" else governed
+        wanted = (asked(*args, **given), None)
+        return wanted if governed else _if_high(runtime, wanted[0])
 
-    if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(getattr(agent, "__call__", None)):
+    # An object may be called like a function, and its `__call__` be async.
+    if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(type(agent).__call__):
 
         @functools.wraps(agent)
         async def later(*args: Any, governed: bool | None = None, **given: Any) -> Any:
             wanted = await aside(decide, governed, args, given) if _may_govern(mode, governed) else None
             if wanted is None:
                 return await agent(*args, **given)
-            return await aside(runtime.start, wanted)
+            return await aside(_start, runtime, wanted)
 
         return later
 
@@ -77,9 +74,30 @@ def guard(agent: Callable[..., Any], runtime: Runtime, mode: Mode = "opt_in", *,
         wanted = apart(decide, governed, args, given) if _may_govern(mode, governed) else None
         if wanted is None:
             return agent(*args, **given)
-        return apart(runtime.start, wanted)
+        return apart(_start, runtime, wanted)
 
     return now
+
+
+def _if_high(runtime: Runtime, wanted: Any) -> tuple[Any, str | None] | None:
+    """Plan and assess; return what to start, or None for what is below HIGH."""
+    ask = take_in(wanted)
+    planner = runtime.planner if "words" in ask else None
+    if planner is None:
+        plan = read(ask, runtime.tools).plan
+        return (plan, None) if runtime.ledger.risk(plan).whole.level >= Level.HIGH else None
+    # What the model said is kept under the run's name, so the run that is started finds this very plan and pays nothing for it.
+    run_id = f"run_{uuid.uuid4().hex[:16]}"
+    plan = planner.plan(ask["words"], run_id).plan.model_copy(update={"asked": ask["words"]})
+    if runtime.ledger.risk(plan).whole.level >= Level.HIGH:
+        return ask, run_id
+    planner.settled(run_id)
+    return None
+
+
+def _start(runtime: Runtime, wanted: tuple[Any, str | None]) -> Run:
+    request, run_id = wanted
+    return runtime.start(request, run_id=run_id)
 
 
 def _may_govern(mode: Mode, governed: bool | None) -> bool:

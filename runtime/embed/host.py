@@ -68,7 +68,7 @@ async def aside(act: Callable[..., T], *args: Any) -> T:
     def work() -> None:
         try:
             found = apart(act, *args)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed over to the caller, who waits for it
             problem = error
             tell(lambda: future.set_exception(problem))
         else:

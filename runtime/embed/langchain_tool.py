@@ -135,7 +135,7 @@ class AgentTool:
             return [] if effects.writes or effects.network or effects.irreversible else [("python", "pass")]
         try:
             return list(self.declaration.actions(args.given))
-        except Exception:
+        except Exception:  # noqa: BLE001 - a declaration that breaks on these arguments says nothing about them
             return []
 
     def effects(self, args: AgentArguments) -> Effects:

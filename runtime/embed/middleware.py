@@ -94,8 +94,8 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         with _LOCK:
             if not isinstance(runtime.tools, OpenToolbox):
                 runtime.tools = OpenToolbox(runtime.tools.values())
-                runtime.__dict__.pop("ports", None)
-                runtime.__dict__.pop("_par", None)
+                for made in ("ports", "planner", "_par"):  # they hold the toolbox that was there before
+                    runtime.__dict__.pop(made, None)
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]) -> ToolMessage | Command[Any]:
         """Let a call happen through the ledger."""

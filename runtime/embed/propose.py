@@ -22,6 +22,7 @@ from ...schemas.noun import stamp
 from ...schemas.results import Results
 from ...schemas.run import RunStatus
 from ..intake import LARGEST_BYTES, read
+from .elsewhere import acts_here
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -62,11 +63,9 @@ def begin(runtime: Runtime, ask: Mapping[str, Any], *, run_id: str | None = None
     Raises:
         InvalidDocument, InvalidPlan, ModelNeeded, ModelFailed, NotAllowed: nothing was started.
     """
-    if "words" not in ask:
-        # A call of an agent's own tool acts only inside that agent, so as a step of a document nobody would ever do it.
-        for step in read(dict(ask), runtime.tools).plan.steps:
-            if not getattr(runtime.tools[step.tool], "is_here", True):
-                raise InvalidPlan(f"step {step.step}: {step.tool} is a tool of an agent and cannot be a step of a plan", hint="call that tool itself")
+    # A call of an agent's own tool acts only inside that agent, so as a step of a document nobody would ever do it.
+    if "words" not in ask and not acts_here(runtime.tools, read(dict(ask), runtime.tools).plan):
+        raise InvalidPlan("a step names a tool of an agent, which acts only when that agent calls it", hint="call that tool itself")
     try:
         return runtime.start(dict(ask), run_id=run_id, tier=tier)
     except RunBusy:

@@ -21,6 +21,7 @@ from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ...schemas.errors import AssentError, Complaint, InvalidDocument
+from .elsewhere import acts_alone
 from .host import apart, aside, run_id_of, thread_of_host
 from .propose import answer, asked, begin, look, own, waiting
 
@@ -114,7 +115,7 @@ def as_tool(runtime: Runtime, *, wait: Waits = "interrupt", tier: int | None = N
     """Return the tool with which an agent proposes; see `Runtime.as_tool`."""
     if wait not in ("interrupt", "pending"):
         raise ValueError(f"wait is `interrupt` or `pending`, not {wait!r}")
-    tools = "; ".join(f"{name}({', '.join(tool.Arguments.model_fields)})" for name, tool in runtime.tools.items() if getattr(tool, "is_here", True))
+    tools = "; ".join(f"{name}({', '.join(tool.Arguments.model_fields)})" for name, tool in runtime.tools.items() if acts_alone(tool))
     made = Propose(description=_ABOUT.format(tools=tools))
     made._door, made._wait, made._tier = runtime, wait, tier
     return made
