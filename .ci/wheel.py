@@ -5,7 +5,7 @@ import zipfile
 
 FOLDERS = ("schemas", "policies", "prompts", "tools", "nodes", "graphs", "runtime")
 FILES = ("__init__.py", "__main__.py", "py.typed")
-ENDINGS = (".py", ".yaml", ".md", ".typed", ".html", ".css", ".js")
+ENDINGS = (".py", ".yaml", ".md", ".typed", ".html", ".css", ".js", ".svg")
 
 names = zipfile.ZipFile(sys.argv[1]).namelist()
 strays = []

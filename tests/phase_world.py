@@ -70,7 +70,7 @@ class World:
         self.files = PhaseFiles(self.folder / "files")
 
     def counted(self, name: str) -> Agent:
-        agent = self.agents.get(name, _says_nothing)
+        agent: Agent = self.agents.get(name, _says_nothing)
 
         def call(message: Any) -> Any:
             self.calls.append(name)

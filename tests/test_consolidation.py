@@ -74,7 +74,7 @@ def test_numbers_within_the_tolerance_agree() -> None:
 
 
 def test_a_resolution_holds_for_exactly_these_sides() -> None:
-    sides = {"a": says(finding("db", "engine", "postgres", "high")), "b": says(finding("db", "engine", "sqlite")), "c": says()}
+    sides: dict[str, Any] = {"a": says(finding("db", "engine", "postgres", "high")), "b": says(finding("db", "engine", "sqlite")), "c": says()}
     (conflict,) = merged(**sides).conflicts
     answer = Resolution(conflict=conflict.id, holds="a", by="lena")
     (resolved,) = merged(resolutions=(answer,), **sides).conflicts
@@ -124,7 +124,7 @@ def test_dependencies_name_who_spoke_about_them() -> None:
     st.randoms(use_true_random=False),
 )
 def test_the_order_of_reports_makes_no_difference_and_nothing_is_lost(rows: list[tuple[str, str, str, int, str]], shuffled: random.Random) -> None:
-    contents: dict[str, dict[str, Any]] = {agent: says(*[finding(s, a, v, g) for who, s, a, v, g in rows if who == agent]) for agent in "abc"}
+    contents: dict[str, Any] = {agent: says(*[finding(s, a, v, g) for who, s, a, v, g in rows if who == agent]) for agent in "abc"}
     first = merged(**contents)
     order = list(contents.items())
     shuffled.shuffle(order)
@@ -201,13 +201,13 @@ def test_an_answer_is_redacted_as_if_each_text_stood_alone(parts: list[str], key
 
 def test_each_criterion_of_the_shipped_analysis_can_fail_and_pass() -> None:
     spec = shipped("analysis")
-    content = {"agent1": says(data={"components": [1], "imports": {}, "integration_points": [], "configuration": {}}), "agent2": says(), "agent3": says()}
+    content: dict[str, Any] = {"agent1": says(data={"components": [1], "imports": {}, "integration_points": [], "configuration": {}}), "agent2": says(), "agent3": says()}
     assert check(spec, merged(spec, **content), attempt=0).passed
     without_map = merged(spec, **{**content, "agent1": says(data={"components": []})})
     result = check(spec, without_map, attempt=0)
     assert not result.passed and result.action == "rerun" and list(result.reruns) == ["agent1"]
     assert check(spec, without_map, attempt=1).action == "ask"
-    quarrel = {**content, "agent2": says(finding("x", "y", 1, "high")), "agent3": says(finding("x", "y", 2))}
+    quarrel: dict[str, Any] = {**content, "agent2": says(finding("x", "y", 1, "high")), "agent3": says(finding("x", "y", 2))}
     result = check(spec, merged(spec, **quarrel), attempt=1)
     assert result.action == "resolve" and len(result.conflicts) == 1
     nobody = merge(spec, {}, [], now=NOW)
@@ -215,7 +215,7 @@ def test_each_criterion_of_the_shipped_analysis_can_fail_and_pass() -> None:
 
 
 def test_reruns_come_first_then_people_and_nothing_else() -> None:
-    both = {"a": says(finding("x", "y", 1, "high")), "b": says(finding("x", "y", 2))}
+    both: dict[str, Any] = {"a": says(finding("x", "y", 1, "high")), "b": says(finding("x", "y", 2))}
     spec = spec_of(reruns=1)
     found = merged(spec, missing=("c",), **both)
     assert [check(spec, found, attempt=n).action for n in (0, 1, 2)] == ["rerun", "resolve", "resolve"]
@@ -244,9 +244,10 @@ def test_every_category_of_fault_ends_with_a_person() -> None:
     for category in FaultCategory:
         assert strategy(category, 99) == "ask"
     assert strategy(FaultCategory.AGENT_FAILURE, 0) == "narrower scope"
-    for bad in ({}, {category.value: [] for category in FaultCategory}, {category.value: ["run again"] for category in FaultCategory}):
+    tables: list[Any] = [{}, {category.value: [] for category in FaultCategory}, {category.value: ["run again"] for category in FaultCategory}]
+    for bad in tables:
         with pytest.raises(InvalidConfiguration):
-            read_strategies(bad)  # type: ignore[arg-type]
+            read_strategies(bad)
 
 
 def test_a_rerun_never_looks_at_more_than_before() -> None:
