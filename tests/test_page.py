@@ -340,7 +340,7 @@ def test_what_is_not_there_is_said_so(browser: Browser) -> None:
 def hostile() -> Plan:
     return recorded(
         {"effect": INJECTION, "level": "MEDIUM"}, title=INJECTION, intent=INJECTION, alternatives=(INJECTION,), author=INJECTION,
-        problem={"description": INJECTION, "success_criteria": (INJECTION,), "context": {"environment": INJECTION, "affected_systems": (INJECTION,)}},
+        problem={"description": INJECTION, "success_criteria": (INJECTION,), "context": {"environment": "staging", "affected_systems": (INJECTION,)}},
     )  # fmt: skip
 
 

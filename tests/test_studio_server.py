@@ -1,0 +1,525 @@
+"""The Agent Server over one home, driven as Studio, Agent Chat UI and Agent Inbox drive it, and attacked as somebody with a token could.
+
+`langgraph dev` really runs, on a free port of the loopback address, without key and network. Skipped where it is not installed, unless in CI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+
+from assent.runtime.runtime import Runtime
+from assent.schemas.run import RunStatus
+
+if importlib.util.find_spec("langgraph_api") is None and not os.environ.get("CI"):
+    pytest.skip("langgraph-cli[inmem] is not installed", allow_module_level=True)
+
+ROOT = Path(__file__).resolve().parent.parent
+PEOPLE = "actors: {lena: [lead], dora: [developer], guest: [], robot: {roles: [developer, lead, admin], kind: agent}}\n"
+RACES = 50 if os.environ.get("CI") else 12
+
+
+@dataclass
+class Server:
+    """One `langgraph dev`, which can be ended and started again over the same home."""
+
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "home" / "door" / "token").read_text().strip()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("LANGSMITH", "LANGCHAIN", "OPENAI"))},
+            "ASSENT_HOME": str(self.folder / "home"), "ASSENT_WORKSPACE": str(self.workspace), "LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "1",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload", "--port", str(self.port), "--n-jobs-per-worker", "8"]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([*command, "--config", str(ROOT / "langgraph.json")], cwd=self.folder, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/ok", timeout=2).status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"the server did not start:\n{self.log[-4000:]}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+            self.process = None
+
+    def client(self, token: str | None = None) -> LangGraphClient:
+        return get_client(url=self.url, api_key=None, headers={"authorization": f"Bearer {token or self.token}"})
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("server"))
+    found.workspace.mkdir()
+    (found.folder / "home").mkdir()
+    (found.folder / "home" / "config.yaml").write_text(PEOPLE)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[LangGraphClient]:
+    found = server.client()
+    yield found
+    await found.aclose()
+
+
+@pytest.fixture
+def home(server: Server) -> Iterator[Runtime]:
+    """Another process's view of the same home."""
+    with Runtime(server.folder / "home", workspace=server.workspace) as runtime:
+        yield runtime
+
+
+async def assistant(client: LangGraphClient) -> str:
+    return str((await client.assistants.search(graph_id="par"))[0]["assistant_id"])
+
+
+def document(*commands: str, title: str = "Write a file") -> dict[str, Any]:
+    steps = [{"step": n, "description": "write", "tool": "shell", "args": {"command": command}} for n, command in enumerate(commands, 1)]
+    return {"problem": {"title": title}, "action": {"steps": steps}}
+
+
+def fresh(text: str = "x") -> tuple[str, str]:
+    """Return a command that leaves one line in a new file, and the file's name."""
+    name = f"{uuid.uuid4().hex[:12]}.txt"
+    return f"echo {text} >> {name}", name
+
+
+def lines(server: Server, name: str) -> list[str]:
+    path = server.workspace / name
+    return path.read_text().split() if path.exists() else []
+
+
+async def waiting(client: LangGraphClient, *commands: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Start a run that waits, as Studio does; returns its thread and the payload of its interrupt."""
+    thread = (await client.threads.create())["thread_id"]
+    found: Any = await client.runs.wait(thread, await assistant(client), input={"request": document(*commands)}, **more)
+    return thread, found["__interrupt__"][0]["value"]
+
+
+async def go(client: LangGraphClient, thread: str, **how: Any) -> dict[str, Any]:
+    found: Any = await client.runs.wait(thread, await assistant(client), **how)
+    return dict(found)
+
+
+async def refused(call: Any, *statuses: int) -> str:
+    """Expect a refusal and return what it says."""
+    with pytest.raises(Exception, match=r"\d{3}|Client error|not open|stations") as error:
+        await call
+    response = getattr(error.value, "response", None)
+    assert response is not None, error.value
+    assert response.status_code in statuses, response.text
+    return str(response.text)
+
+
+# --- what Studio draws and fills in ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_server_starts_without_key_and_network_and_says_where_the_page_is(server: Server) -> None:
+    assert re.search(r"/assent/sign-in\?ticket=\S+ of this server", server.log)
+    assert "BlockingError" not in server.log
+
+
+async def test_studio_gets_forms_and_a_graph_that_reads_well(client: LangGraphClient) -> None:
+    found = await assistant(client)
+    schemas = await client.assistants.get_schemas(found)
+    assert schemas["input_schema"]["title"] == "Problem"
+    assert schemas["input_schema"]["properties"]["request"]["examples"]
+    assert schemas["context_schema"]["properties"]["stepwise"]["title"] == "Stepwise"
+    graph = await client.assistants.get_graph(found)
+    stations = {node["id"] for node in graph["nodes"]}
+    assert stations == {"__start__", "plan", "risk_assessment", "approval", "execute", "rollback", "consolidate", "results", "__end__"}
+    labels = {edge["data"] for edge in graph["edges"] if edge.get("data")}
+    assert {"low", "needs approval", "approved", "edited", "done", "question"} <= labels
+
+
+# --- answers in every dialect ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer", ["approve", {"decision": "approve", "reason": "fine"}, {"decisions": [{"type": "approve"}]}, [{"type": "accept", "args": None}]],
+    ids=["studio text", "own", "agent chat ui", "agent inbox"],
+)  # fmt: skip
+async def test_every_screen_can_approve(server: Server, client: LangGraphClient, home: Runtime, answer: Any) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    assert lines(server, name) == []
+    found = await go(client, thread, command={"resume": answer})
+    assert found["status"] == "completed"
+    assert lines(server, name) == ["x"]
+    decision = home.ledger.request(payload["request_id"]).decisions[0]
+    assert decision.actor.id == home.actor.id
+    assert found["run_id"] == thread == payload["run_id"], "a run's id is its thread's"
+    assert home.run(thread).row.requester == home.actor.id
+
+
+@pytest.mark.parametrize(
+    "answer", ["reject: no", {"decisions": [{"type": "reject", "message": "no"}]}, [{"type": "response", "args": "no"}]], ids=["studio text", "agent chat ui", "agent inbox"]
+)  # fmt: skip
+async def test_every_screen_can_reject(server: Server, client: LangGraphClient, home: Runtime, answer: Any) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    assert (await go(client, thread, command={"resume": answer}))["status"] == "rejected"
+    assert lines(server, name) == []
+    assert home.ledger.request(payload["request_id"]).decisions[0].reason == "no"
+
+
+@pytest.mark.parametrize("screen", ["own", "agent chat ui", "agent inbox"])
+async def test_every_screen_can_edit_and_the_edited_plan_asks_again(server: Server, client: LangGraphClient, screen: str) -> None:
+    command, name = fresh("first")
+    edited = command.replace("first", "second")
+    answers: dict[str, Any] = {
+        "own": {"decision": "edit", "edit": {"steps": {"1": {"args": {"command": edited}}}}},
+        "agent chat ui": {"decisions": [{"type": "edit", "edited_action": {"name": "shell", "args": {"command": edited}}}]},
+        "agent inbox": [{"type": "edit", "args": {"action": "shell", "args": {"command": edited}}}],
+    }
+    thread, first = await waiting(client, command)
+    found = await go(client, thread, command={"resume": answers[screen]})
+    second = found["__interrupt__"][0]["value"]
+    assert second["digest"] != first["digest"]
+    assert second["action_requests"][0]["args"] == {"command": edited}
+    assert lines(server, name) == []
+    assert (await go(client, thread, command={"resume": "approve"}))["status"] == "completed"
+    assert lines(server, name) == ["second"]
+
+
+async def test_the_answer_by_interrupt_id_and_by_the_event_protocol_counts_as_well(server: Server, client: LangGraphClient) -> None:
+    command, name = fresh()
+    thread, _ = await waiting(client, command)
+    state: Any = await client.threads.get_state(thread)
+    interrupt = state["interrupts"][0]["id"]
+    assert (await go(client, thread, command={"resume": {interrupt: "approve"}}))["status"] == "completed"
+    assert lines(server, name) == ["x"]
+    command, name = fresh()
+    thread, _ = await waiting(client, command)
+    state = await client.threads.get_state(thread)
+    body = {"id": 1, "method": "input.respond", "params": {"interrupt_id": state["interrupts"][0]["id"], "namespace": [], "response": "reject: over the wire", "assistant_id": "par"}}
+    async with httpx.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {server.token}"}) as http:
+        answered = await http.post(f"/threads/{thread}/commands", json=body)
+    assert answered.status_code == 200, answered.text
+    await until(client, thread)
+    assert lines(server, name) == []
+
+
+async def until(client: LangGraphClient, thread: str) -> None:
+    """Wait until a thread rests."""
+    for _ in range(100):
+        if (await client.threads.get(thread))["status"] not in ("busy",):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the thread stays busy")
+
+
+async def test_a_doorbell_alone_decides_nothing(server: Server, client: LangGraphClient, home: Runtime) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    for bell in ("", {}, "continue"):
+        found = await go(client, thread, command={"resume": bell})
+        assert found["__interrupt__"][0]["value"]["request_id"] == payload["request_id"]
+    assert lines(server, name) == []
+    home.decide(payload["request_id"], "approve", resume=False)
+    assert (await go(client, thread, command={"resume": "continue"}))["status"] == "completed"
+    assert lines(server, name) == ["x"]
+
+
+async def test_an_answer_never_reaches_the_graph(client: LangGraphClient) -> None:
+    thread, _ = await waiting(client, fresh()[0])
+    await go(client, thread, command={"resume": {"decision": "reject", "reason": "a very private reason"}})
+    history = await client.threads.get_history(thread, limit=50)
+    runs = await client.runs.list(thread)
+    assert "very private" not in str(history)
+    assert "very private" not in str(runs)
+
+
+# --- ways around ------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_no_way_around_a_station_is_open(server: Server, client: LangGraphClient) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    graph = await assistant(client)
+    forged = {"route": "approved", "run_id": thread, "status": "running"}
+    attempts: list[tuple[Any, tuple[int, ...]]] = [
+        (client.runs.wait(thread, graph, command={"goto": "execute"}), (403,)),
+        (client.runs.wait(thread, graph, command={"goto": "__end__"}), (403,)),
+        (client.runs.wait(thread, graph, command={"goto": [{"node": "execute", "input": forged}]}), (403,)),
+        (client.runs.wait(thread, graph, command={"update": forged}), (403,)),
+        (client.runs.wait(thread, graph, command={"update": forged, "goto": "execute", "resume": "approve"}), (403,)),
+        (client.runs.wait(thread, graph, input={"request": document("true")}), (409,)),
+        (client.runs.wait(thread, graph, input={}), (409,)),
+        (client.threads.update_state(thread, forged), (403,)),
+        (client.threads.update_state(thread, forged, as_node="approval"), (403,)),
+        (client.threads.update_state(thread, None, as_node="__end__"), (403,)),
+        (client.runs.wait(thread, graph, command={"resume": "approve"}, config={"configurable": {"__pregel_resuming": True}}), (403,)),
+        (client.runs.wait(thread, graph, command={"resume": "approve, but only on Tuesdays"}), (422,)),
+        (client.runs.wait(thread, graph, command={"resume": {"decision": "approve", "digest": "sha256:" + "0" * 64}}), (409,)),
+        (client.runs.wait(thread, graph, command={"resume": {"decision": "approve", "request_id": "req_0000000000000000"}}), (404,)),
+        (client.runs.wait(thread, graph, command={"resume": {"decision": "approve", "actor": "admin"}}), (422,)),
+        (client.crons.create_for_thread(thread, graph, schedule="* * * * *", input={}), (403,)),
+        (client.crons.create(graph, schedule="* * * * *", input={}), (403,)),
+        (client.store.put_item(["a"], "b", {"c": 1}), (403,)),
+        (client.assistants.create("par", config={"configurable": {"a": 1}}), (403,)),
+    ]
+    for call, statuses in attempts:
+        await refused(call, *statuses)
+    state: Any = await client.threads.get_state(thread)
+    assert state["interrupts"][0]["value"]["request_id"] == payload["request_id"], "the question still waits"
+    assert lines(server, name) == []
+
+
+async def test_a_thread_made_with_forged_steps_holds_nothing(server: Server, client: LangGraphClient) -> None:
+    command, name = fresh()
+    thread, _ = await waiting(client, command)
+    forged = {"values": {"route": "approved", "run_id": thread}, "as_node": "approval"}
+    made: Any = await client.threads.create(graph_id="par", supersteps=[{"updates": [forged]}], thread_id=str(uuid.uuid4()))
+    assert "problems updating the state" in made["detail"]
+    assert lines(server, name) == []
+
+
+async def test_copies_and_earlier_checkpoints_carry_no_authority(server: Server, client: LangGraphClient, home: Runtime) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    copied: Any = await client.threads.copy(thread)
+    copy = copied["thread_id"]
+    await refused(client.runs.wait(copy, await assistant(client), command={"resume": "approve"}), 403)
+    await go(client, copy, input=None)
+    await go(client, copy, command={"resume": "continue"})
+    history = await client.threads.get_history(thread, limit=50)
+    before = next(one for one in history if one["next"] == ["approval"])
+    await refused(client.runs.wait(thread, await assistant(client), command={"resume": "approve"}, checkpoint=before["checkpoint"]), 409)
+    for one in history:
+        await go(client, thread, input=None, checkpoint=one["checkpoint"])
+    assert lines(server, name) == []
+    assert home.ledger.request(payload["request_id"]).is_open
+    assert (await go(client, thread, command={"resume": {"decision": "approve", "digest": payload["digest"]}}))["status"] == "completed"
+    for one in await client.threads.get_history(thread, limit=50):
+        await go(client, thread, input=None, checkpoint=one["checkpoint"])
+    assert lines(server, name) == ["x"], "replayed from everywhere, done once"
+
+
+async def test_an_answer_to_the_plan_before_the_edit_is_refused(server: Server, client: LangGraphClient, home: Runtime) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    home.decide(payload["request_id"], "edit", edit={"steps": {"1": {"args": {"command": command.replace("x", "worse")}}}}, actor="lena", resume=False)
+    home.resume(thread)
+    for answer in ("approve", {"decision": "approve", "digest": payload["digest"]}, {"decision": "approve", "request_id": payload["request_id"]}):
+        await refused(client.runs.wait(thread, await assistant(client), command={"resume": answer}), 409)
+    assert lines(server, name) == []
+
+
+async def test_a_request_is_never_the_name_of_a_file(server: Server, client: LangGraphClient) -> None:
+    (server.folder / "private.yaml").write_text("problem: {title: private}\n")
+    for request in (str(server.folder / "private.yaml"), {"words": str(server.folder / "private.yaml")}):
+        thread = (await client.threads.create())["thread_id"]
+        with pytest.raises(Exception, match="names a file"):
+            await client.runs.wait(thread, await assistant(client), input={"request": request})
+
+
+# --- who --------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_comes_in_without_a_token(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        heads: list[dict[str, str]] = [
+            {}, {"x-auth-scheme": "langsmith"}, {"x-auth-scheme": "langsmith", "x-api-key": "any"}, {"authorization": "Bearer guess"}, {"x-api-key": "guess"},
+            {"authorization": f"Basic {server.token}"}, {"cookie": "assent_session=owner.1.2.3"}, {"x-user-id": "root", "langgraph-auth-user": "root"},
+        ]  # fmt: skip
+        for head in heads:
+            for path in ("/threads/search", "/assistants/search", "/runs/wait", "/threads/prune"):
+                assert (await http.post(path, json={}, headers=head)).status_code == 401, (head, path)
+        for path in ("/assent/../threads/search", "/assent/%2e%2e/threads/search", "//threads/search", "/assent//../threads"):
+            assert (await http.post(path, json={})).status_code in (401, 404, 405), path
+        for path in ("/mcp/", "/a2a/par"):
+            assert (await http.post(path, json={}, headers={"authorization": f"Bearer {server.token}"})).status_code in (404, 405)
+        assert (await http.post("/threads/search", json={}, headers={"x-api-key": server.token})).status_code == 200
+
+
+async def test_a_session_of_the_page_does_not_open_the_api(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        signed = await http.post("/assent/sign-in", data={"token": server.token})
+        assert signed.status_code == 303
+        assert (await http.get("/assent/")).status_code == 200
+        assert (await http.post("/threads/search", json={}, headers={"cookie": f"assent_session={http.cookies['assent_session']}"})).status_code == 401
+
+
+async def test_each_answers_under_their_own_name_and_within_their_own_role(server: Server, client: LangGraphClient, home: Runtime) -> None:
+    from assent.runtime.studio.keys import Keys
+
+    keys = Keys(home.home.root, owner=home.actor, policy=home.policy)
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    graph = await assistant(client)
+    for nobody in ("guest", "robot"):
+        other = server.client(keys.give(nobody))
+        await refused(other.runs.wait(thread, graph, command={"resume": "approve"}), 403)
+        await other.aclose()
+    assert lines(server, name) == []
+    lena = server.client(keys.give("lena"))
+    assert (await go(lena, thread, command={"resume": "approve"}))["status"] == "completed"
+    assert [d.actor.id for d in home.ledger.request(payload["request_id"]).decisions] == ["lena"]
+    asked, _ = await waiting(lena, fresh()[0])
+    assert home.run(asked).row.requester == "lena", "whoever the server authenticated is who asked"
+    await lena.aclose()
+    keys.take_away("lena")
+
+
+# --- stepping, restarts, races ----------------------------------------------------------------------------------------------------------
+
+
+async def test_studio_steps_through_station_by_station_and_step_by_step(server: Server, client: LangGraphClient) -> None:
+    (one, first), (two, second) = fresh(), fresh()
+    thread = (await client.threads.create())["thread_id"]
+    stepping: dict[str, Any] = {"interrupt_before": "*", "context": {"stepwise": True}}
+    passed = []
+    await go(client, thread, input={"request": document(one, two)}, **stepping)
+    for turn in range(12):
+        state: Any = await client.threads.get_state(thread)
+        passed.append((state["next"][0] if state["next"] else "", len(lines(server, first)), len(lines(server, second))))
+        if not state["next"]:
+            break
+        await go(client, thread, **({"command": {"resume": "approve"}} if state["interrupts"] else {"input": None}), **stepping)
+        assert turn < 11
+    assert passed == [
+        ("plan", 0, 0), ("risk_assessment", 0, 0), ("approval", 0, 0), ("approval", 0, 0), ("execute", 0, 0), ("execute", 1, 0), ("consolidate", 1, 1),
+        ("results", 1, 1), ("", 1, 1),
+    ]  # fmt: skip
+
+
+async def test_a_question_outlives_the_server(server: Server, client: LangGraphClient) -> None:
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    server.stop()
+    server.start()
+    again = server.client()
+    state: Any = await again.threads.get_state(thread)
+    assert state["interrupts"][0]["value"]["digest"] == payload["digest"]
+    assert (await go(again, thread, command={"resume": "approve"}))["status"] == "completed"
+    assert lines(server, name) == ["x"]
+    await again.aclose()
+
+
+async def test_a_killed_server_loses_its_threads_and_no_question(server: Server, home: Runtime) -> None:
+    client = server.client()
+    command, name = fresh()
+    thread, payload = await waiting(client, command)
+    await client.aclose()
+    server.stop(signal.SIGKILL)
+    server.start()
+    assert home.ledger.request(payload["request_id"]).is_open
+    assert home.decide(payload["request_id"], "approve").status is RunStatus.COMPLETED
+    assert lines(server, name) == ["x"]
+    again = server.client()
+    # A thread of any id goes on with a run that was begun elsewhere; it finds everything done.
+    adopted = (await again.threads.create())["thread_id"]
+    assert (await go(again, adopted, input={"run_id": thread}))["status"] == "completed"
+    assert lines(server, name) == ["x"]
+    await again.aclose()
+
+
+async def test_two_clients_that_answer_at_once_have_one_outcome(server: Server, home: Runtime) -> None:
+    one, two = server.client(), server.client()
+
+    async def answer(client: LangGraphClient, thread: str, value: Any) -> str:
+        try:
+            return str((await go(client, thread, command={"resume": value}))["status"])
+        except Exception as error:  # noqa: BLE001 - the client raises different types for the same refusal
+            response = getattr(error, "response", None)
+            assert response is not None, error
+            assert response.status_code == 409, response.text
+            return "refused"
+
+    async def race(number: int) -> None:
+        command, name = fresh()
+        thread, payload = await waiting(one, command)
+        pair = ("approve", {"decisions": [{"type": "reject", "message": "no"}]})[:: 1 if number % 2 else -1]
+        said = await asyncio.gather(answer(one, thread, pair[0]), answer(two, thread, pair[1]))
+        status = home.run(thread).status.value
+        assert sorted(said) == sorted(["refused", status]), said
+        assert len(home.ledger.request(payload["request_id"]).decisions) == 1
+        assert lines(server, name) == (["x"] if status == "completed" else [])
+
+    for first in range(0, RACES, 4):
+        await asyncio.gather(*(race(number) for number in range(first, min(first + 4, RACES))))
+    await one.aclose()
+    await two.aclose()
+
+
+# --- one request, any door -------------------------------------------------------------------------------------------------------------
+
+
+async def test_one_request_goes_through_every_door(server: Server, home: Runtime) -> None:
+    command, name = fresh()
+    run = home.start(document(command, title="Any door"))  # as the terminal and notebooks do, in another process than the server
+    request = next(one for one in run.requests if one.is_open)
+    client = server.client()
+    thread = (await client.threads.create())["thread_id"]
+    shown = await go(client, thread, input={"run_id": run.id})  # watched in Studio
+    assert shown["__interrupt__"][0]["value"]["request_id"] == request.id
+    async with httpx.AsyncClient(base_url=server.url) as http:  # looked at in the page, and approved there
+        await http.post("/assent/sign-in", data={"token": server.token})
+        page = (await http.get(f"/assent/requests/{request.id}")).text
+        assert "Any door" in page
+        fields = dict(re.findall(r'<input type="hidden" name="([a-z]+)" value="([^"]*)">', page.split("<form ")[-1]))
+        assert (await http.post(f"/assent/requests/{request.id}/answer", data={**fields, "answer": "approve"})).status_code == 303
+    home.run(run.id)
+    for _ in range(200):
+        if home.run(run.id).status.is_over:
+            break
+        await asyncio.sleep(0.05)
+    assert (await go(client, thread, command={"resume": "continue"}))["status"] == "completed"  # and seen to end in Studio
+    assert lines(server, name) == ["x"]
+    await client.aclose()
+
+
+async def test_nothing_of_all_this_blocked_the_servers_loop(server: Server, home: Runtime) -> None:
+    assert "BlockingError" not in server.log
+    assert home.verify().ok
