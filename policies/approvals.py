@@ -72,14 +72,26 @@ def roles_of(actor: Actor, policy: Policy) -> tuple[str, ...]:
     return actor.roles if policy.preset == "solo" else ()
 
 
+def is_person(actor: Actor, policy: Policy) -> bool:
+    """Tell whether this is a person, both by what came through the door and by the configuration."""
+    member = policy.actors.get(actor.id)
+    return actor.kind == "human" and (member is None or member.kind == "human")
+
+
+def with_backup(question: Need, policy: Policy) -> Need:
+    """Return a question that the backup roles may answer as well, at every stage."""
+    extra = policy.waiting.backup_roles
+    stages = tuple(stage.model_copy(update={"roles": tuple(dict.fromkeys((*stage.roles, *extra)))}) for stage in question.stages)
+    return question.model_copy(update={"roles": tuple(dict.fromkeys((*question.roles, *extra))), "stages": stages})
+
+
 def may_decide(actor: Actor, verdict: Verdict, question: Need, policy: Policy, *, reason: str = "", decisions: Sequence[Decision] = ()) -> Ruling:
     """Say whether this actor's answer would count.
 
     Args:
         decisions: what was answered before about the same bytes; they tell which stage of a chain is the present one.
     """
-    member = policy.actors.get(actor.id)
-    if actor.kind != "human" or (member is not None and member.kind != "human"):
+    if not is_person(actor, policy):
         return _deny("actor.agent", f"{actor.id} is not a person; only people decide")
     if verdict is Verdict.APPROVE and actor.id in question.not_from:
         return _deny("separation_of_duties", f"{actor.id} asked for, wrote or edited this plan and may not approve it")

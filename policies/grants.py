@@ -18,7 +18,7 @@ from ..schemas.approval import Actor
 from ..schemas.grant import Grant
 from ..schemas.plan import Plan
 from ..schemas.risk import Level
-from .approvals import roles_of
+from .approvals import is_person, roles_of
 from .plan_risk import PlanRisk
 from .policy import Policy
 
@@ -46,11 +46,8 @@ def covers(
 
 def could_alone(actor: Actor, level: Level, policy: Policy) -> bool:
     """Tell whether this person could approve this level without anybody else, under the roles and rules of now."""
-    member = policy.actors.get(actor.id)
-    if actor.kind != "human" or (member is not None and member.kind != "human"):
-        return False
     stages = policy.approvals[level].stages
-    return len(stages) == 1 and stages[0].approvals == 1 and bool(set(roles_of(actor, policy)) & set(stages[0].roles))
+    return is_person(actor, policy) and len(stages) == 1 and stages[0].approvals == 1 and bool(set(roles_of(actor, policy)) & set(stages[0].roles))
 
 
 def flows(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
+
+
+def extra(module: str) -> Any:
+    """Return a module of an optional extra; without it the test is skipped, but never where everything has to be held."""
+    return importlib.import_module(module) if os.environ.get("CI") else pytest.importorskip(module, reason=f"{module} is not installed")
 
 
 class Says(BaseChatModel):

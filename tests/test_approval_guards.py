@@ -439,10 +439,9 @@ def retry_after_the_grant_was_revoked(world: World) -> None:
 
 _APPROVALS, _AUTHORITY, _GRANTS = "policies.approvals", "policies.authority", "policies.grants"
 _ASKING, _EFFECTS, _REQUESTS, _STORED, _STANDING = (f"runtime.ledger.{name}" for name in ("asking", "effects", "requests", "grants", "standing"))
-_AGENT = 'if actor.kind != "human" or (member is not None and member.kind != "human"):'
 
 GUARDS = (
-    Guard("agents never decide", agent_answers, ((_APPROVALS, "may_decide", _AGENT, "if False:"),)),
+    Guard("agents never decide", agent_answers, ((_APPROVALS, "may_decide", "if not is_person(actor, policy):", "if False:"),)),
     Guard("requester does not approve", requester_approves, ((_APPROVALS, "may_decide", "actor.id in question.not_from", "False"),)),
     Guard("editor is a contributor", editor_approves_the_edit, (("runtime.ledger.plans", "contributors", " UNION SELECT editor FROM plan WHERE run_id = ?", " AND ? <> ''"),)),
     Guard("duties are separated at dispatch as well", requester_approved_while_duties_were_not_separated, ((_AUTHORITY, "_is_approved", "facts.contributors", "()"),)),

@@ -90,7 +90,7 @@ UNCLEAR: list[Any] = [
     [{"type": "accept", "args": {"action": "shell", "args": {"command": "rm -rf /"}}}], [{"type": "accept", "args": "sure"}],
     {"decision": "edit"}, {"decision": "edit", "edit": {}, "edited_args": {}}, {"decision": "edit", "edited_args": "x"}, "edit",
     {"decision": "approve", "reason": 5}, {"decision": "approve", "edit": {"steps": {}}}, {"decision": "approve", "actor": "root"}, "happened",
-    {"a" * 32: "approve", "b" * 32: "approve"}, {"decision": "reject", "digest": 7},
+    {"decision": "edit", "edit": "/etc/plan.yaml"}, {"decision": "edit", "edit": 5}, {"a" * 32: "approve", "b" * 32: "approve"}, {"decision": "reject", "digest": 7},
 ]  # fmt: skip
 
 

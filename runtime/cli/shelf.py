@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ class Shelf:
     def inbox(self, *, limit: int) -> list[Request]:
         """Return open requests, oldest first."""
         with self.store.read() as c:
-            return requests.waiting(c, limit=limit)
+            return list(islice(requests.waiting(c), limit))
 
     def waiting(self) -> int:
         """Return how many requests are open."""

@@ -16,6 +16,7 @@ be listed to be asked about, answers are decisions of people with roles, and the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -146,17 +147,21 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         for tool in (request.tool, *(getattr(request.runtime, "tools", None) or ())):
             self._register(tool)
         thread = thread_of_host() if thread is None else thread
+        siblings, batch = _siblings(request.state, made)
         try:
-            runs: dict[str, str | None] = {}
-            siblings, batch = _siblings(request.state, made)
-            for one in siblings:
-                runs[str(one["id"])] = run_id_of(thread, str(one["id"] or ""), [self._prefix, one["name"], one["args"]])
             plan = self._plan(request.tool, made["args"])
-            assert plan.bytes
+            # The digest is asked for here, so that what has no canonical form is told to the model and not thrown at the host.
+            runs, _ = {str(made["id"]): self._run_id(thread, made)}, plan.digest
         except ValueError as error:
             return _error(request, f"The arguments are no plain JSON ({error}), so it was not called.")
+        for other in siblings:
+            with contextlib.suppress(ValueError):  # it gets its own error, in its own call
+                runs[str(other["id"])] = self._run_id(thread, other)
         ids = [str(one["id"]) for one in siblings]
         return _Call(str(made["id"]), thread, f"{thread}/{batch}", tuple(ids[: ids.index(str(made["id"]))]), runs, plan)
+
+    def _run_id(self, thread: str, made: Any) -> str | None:
+        return run_id_of(thread, str(made["id"] or ""), [self._prefix, made["name"], made["args"]])
 
     def _register(self, tool: Any) -> None:
         if id(tool) in self._known or isinstance(tool, Propose) or not hasattr(tool, "tool_call_schema"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Literal
 
 from ...policies import approvals
@@ -112,20 +113,20 @@ class Asking(Base):
             older_than_s: only those open for longer.
             mine: only those that this actor could approve now.
         """
-        found: list[Request] = []
-        offset = 0
+        roles = None if mine is None or not approvals.is_person(mine, self.policy) else approvals.roles_of(mine, self.policy)
+        if mine is not None and not roles:
+            return []
+        backup = roles is not None and bool(set(roles) & set(self.policy.waiting.backup_roles))
         with self.store.read() as c:
             before = log.now(c, self.clock) - timedelta(seconds=older_than_s) if older_than_s else None
-            while len(found) < limit:
-                page = requests.waiting(c, limit=limit, offset=offset, risk=risk, tag=tag, before=before, by_urgency=by_urgency)
-                found += [r for r in page if mine is None or self._is_for(mine, r)]
-                offset += limit
-                if len(page) < limit:
-                    break
-        return found[:limit]
+            page = requests.waiting(c, risk=risk, tag=tag, roles=roles, with_backup=backup, before=before, by_urgency=by_urgency)
+            return list(islice((r for r in page if mine is None or self._is_for(c, mine, r)), max(0, limit)))
 
-    def _is_for(self, actor: Actor, request: Request) -> bool:
-        ruling = approvals.may_decide(actor, Verdict.APPROVE, request.need, self.policy, reason="yes", decisions=request.decisions)
+    def _is_for(self, c: Any, actor: Actor, request: Request) -> bool:
+        question = request.need
+        if self.policy.waiting.backup_roles and waiting.backup_since(c, request.run_id, request.digest):
+            question = approvals.with_backup(question, self.policy)
+        ruling = approvals.may_decide(actor, Verdict.APPROVE, question, self.policy, reason="yes", decisions=request.decisions)
         return ruling.is_allowed and not any(d.counted and d.actor.id == actor.id for d in request.decisions)
 
     def claim(self, request_id: str, actor: Actor, *, release: bool = False, lease_s: int = CLAIM_S) -> Request:

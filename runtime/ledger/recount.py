@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...schemas.canonical import digest
-from . import requests, tables
+from . import facets, requests, tables
 
 Row = dict[str, Any]
 
@@ -64,6 +64,7 @@ class Recount:
     def compare(self, c: sqlite3.Connection) -> Iterator[str]:
         """Yield every difference between the tables and the log."""
         yield from _schema(c)
+        yield from facets.unlisted(c)
         for table, (key, columns) in _TABLES.items():
             names = ", ".join((*key, *columns))
             held: dict[Any, Row] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,16 +12,15 @@ from ...schemas.approval import Actor, Decision, Question, Request, RequestStatu
 from ...schemas.canonical import canonical, digest
 from ...schemas.errors import NotFound
 from ...schemas.noun import stamp
-from . import log
+from . import facets, log
 from .rows import decoding
 
 _COLUMNS = (
     "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, urgency, required_by, tags, opened_at, decide_by, status, "
     "settled_at, claimed_by, claimed_until"
 )
-_BY_URGENCY = "CASE urgency WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END"
 _MARKS = ",".join("?" * 20)
-INDEX = f"CREATE INDEX request_by_urgency ON request ({_BY_URGENCY}, opened_at, id) WHERE status = 'open';\n"
+INDEX = facets.TABLES
 ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "options", "need", "requester", "urgency", "required_by", "tags", "opened_at", "decide_by")
 """The columns of a question that never change."""
 
@@ -64,32 +63,23 @@ def of_run(c: sqlite3.Connection, run_id: str) -> list[Request]:
 
 
 def waiting(
-    c: sqlite3.Connection, *, limit: int, offset: int = 0, risk: str = "", tag: str = "", before: datetime | None = None, by_urgency: bool = False
-) -> list[Request]:
-    """Return open requests of all runs, oldest first or most urgent first.
+    c: sqlite3.Connection, *, risk: str = "", tag: str = "", roles: Sequence[str] | None = None, with_backup: bool = False,
+    before: datetime | None = None, by_urgency: bool = False,
+) -> Iterator[Request]:
+    """Yield open requests of all runs, oldest first or most urgent first.
 
     Args:
         risk: only of this level.
         tag: only with this tag.
+        roles: only those that ask for one of these roles.
+        with_backup: with `roles`, also those for which the backup was called.
         before: only those opened before this time.
     """
-    where, values = "", list[Any]()
-    for condition, value in (("risk = ?", risk), ("tags LIKE ? ESCAPE '!'", _like(tag)), ("opened_at < ?", before and stamp(before))):
-        if value:
-            where += f" AND {condition}"
-            values.append(value)
-    order = f"{_BY_URGENCY}, opened_at, id" if by_urgency else "opened_at, id"
-    rows = c.execute(
-        f"SELECT {_COLUMNS} FROM request WHERE status = 'open'{where} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608 - constant parts
-        (*values, limit, offset),
-    ).fetchall()
-    given: dict[str, list[Decision]] = {}
-    if rows:
-        marks = ",".join("?" * len(rows))
-        found = c.execute(f"{_DECISIONS} WHERE run_id IN ({marks}) ORDER BY seq", [row[1] for row in rows])
-        for decision in map(_decision, found.fetchall()):
-            given.setdefault(decision.request_id, []).append(decision)
-    return [_row(row, tuple(given.get(row[0], ()))) for row in rows]
+    wanted: list[list[str]] = [[f"{name}:{value}"] for name, value in (("risk", risk), ("tag", tag)) if value]
+    if roles is not None:
+        wanted.append([*(f"role:{role}" for role in dict.fromkeys(roles)), *([facets.BACKUP] if with_backup else [])])
+    for request_id in facets.ids(c, wanted, before=before, by_urgency=by_urgency):
+        yield get(c, request_id)
 
 
 def open_ids(c: sqlite3.Connection) -> list[str]:
@@ -191,10 +181,6 @@ def _row(row: tuple[Any, ...], given: tuple[Decision, ...]) -> Request:
         tags=json.loads(row[13]), opened_at=row[14], decide_by=row[15], status=row[16], settled_at=row[17], claimed_by=row[18], claimed_until=row[19],
         decisions=given,
     )
-
-
-def _like(tag: str) -> str:
-    return "" if not tag else "%" + _text(tag).replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
 def _text(value: Any) -> str:

@@ -195,6 +195,9 @@ def _edit(left: dict[str, Any], shown: Shown, index: int | None) -> Any:
     if len(given) != 1:
         raise _unclear(shown, left, "what is to be changed: `edit`, `edited_args` or `edited_action`")
     if own is not None:
+        # A line of text would be read as the name of a file on the server's disk.
+        if not isinstance(own, Mapping) and not (isinstance(own, str) and "\n" in own.strip()):
+            raise _unclear(shown, own, "the changed plan as an object or as a document of several lines")
         return own
     if index is None and len(shown.plan.steps) > 1:
         raise _unclear(shown, given[0], 'the step that changes: {"edit": {"steps": {"2": {"args": {…}}}}}')

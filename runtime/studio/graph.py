@@ -35,8 +35,8 @@ async def graph(runtime: ServerRuntime[Any]) -> CompiledStateGraph[Any, Any, Any
 def compiled(ports: Ports) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Return the graph over these ports, reading requests as somebody far away may give them."""
 
-    def author(request: Any) -> Plan:
-        return ports.author(_written(request))
+    def author(request: Any, run_id: str, /) -> Plan:
+        return ports.author(_written(request), run_id)
 
     return par.build(replace(ports, author=author)).compile(name="par")
 
