@@ -72,10 +72,15 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise
-        path.replace(path.with_suffix(".damaged.db"))
-        for beside in ("-wal", "-shm"):
-            Path(f"{path}{beside}").unlink(missing_ok=True)
+        set_aside(path)
         return _connect(path)
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged file, so that a new one can take its place; nothing needs what is in it."""
+    path.replace(path.with_suffix(".damaged.db"))
+    for beside in ("-wal", "-shm"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

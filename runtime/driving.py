@@ -1,50 +1,74 @@
-"""The graph that this package's own runs are driven with: compiled once a process, its ports bound for the length of each drive.
-
-Compiling costs about a millisecond, which a home that is opened for one answer should not pay. A graph that somebody asks for
-(`Runtime.graph`) is compiled for them with their ports in it; only driving, which this package does itself, borrows the shared one.
-"""
+"""Driving a run through its graph. The checkpoint tells where it was; when it cannot be read, the run begins at its first station again, and
+every station asks the ledger what is done already."""
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import copy
-import functools
-from collections.abc import Iterator
-from typing import Any, cast
+import sqlite3
+from collections.abc import Callable
+from typing import Any
 
-from langgraph.graph.state import CompiledStateGraph
+from ..schemas.errors import AssentError
+from .home import Home
+from .ledger.ledger import Ledger
 
-from ..graphs import par
-from ..nodes.ports import Ports
-
-_PORTS: contextvars.ContextVar[Ports] = contextvars.ContextVar("ports")
+_DOORBELL = "look at the ledger"
 
 
-class _PortsOfThisDrive:
-    """Stands for the ports that the present drive is bound to."""
+class Driving:
+    """What moves runs."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_PORTS.get(), name)
+    home: Home
+    ledger: Ledger
+    ports: Any
+    channels: Any
+    checkpoints: Any
+    _tell: Callable[[], None]
 
+    def _drive(self, run_id: str) -> None:
+        """Run the graph until the run is over or waits. The caller owns the run."""
+        from langgraph.types import Command
 
-@functools.cache
-def _compiled(name: str) -> CompiledStateGraph[Any, Any, Any, Any]:
-    return par.build(cast(Ports, _PortsOfThisDrive())).compile(name=name)
+        config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}
+        begin: Any = {"run_id": run_id}
+        known, waits = self._bookmark(run_id, config)
+        try:
+            self._invoke(Command(resume=_DOORBELL) if waits else begin, config)
+        except AssentError:
+            raise
+        except Exception:  # a bookmark may have been forged into anything; what is not its fault happens again without it
+            if not known:
+                raise
+            self._forget_bookmark(run_id)
+            self._invoke(begin, config)
+        if self.channels is not None:
+            self.ledger.flush()
+            self._tell()
 
+    def _invoke(self, given: Any, config: Any) -> None:
+        from .shared_graph import bound, driver
 
-def driver(name: str, checkpointer: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Return the shared graph with a checkpointer; to be invoked inside `bound`."""
-    graph = copy.copy(_compiled(name))
-    graph.checkpointer = checkpointer
-    return graph
+        with bound(self.ports):
+            driver("par", self.checkpoints).invoke(given, config, durability="exit")
 
+    def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:
+        """Tell whether there is a checkpoint of this run, and whether it waits at an interrupt; one that cannot be this run's is removed."""
+        try:
+            found = self.checkpoints.get_tuple(config)
+            if found is None or found.checkpoint["channel_values"].get("run_id", run_id) == run_id:
+                return found is not None, found is not None and any(channel == "__interrupt__" for _, channel, _ in found.pending_writes or ())
+        except Exception:  # noqa: BLE001, S110 - whatever a bookmark cannot be read for, the ledger can do without it
+            pass
+        self._forget_bookmark(run_id)
+        return False, False
 
-@contextlib.contextmanager
-def bound(ports: Ports) -> Iterator[None]:
-    """Bind the ports for what is driven inside the block, in this thread and those that work for it."""
-    token = _PORTS.set(ports)
-    try:
-        yield
-    finally:
-        _PORTS.reset(token)
+    def _forget_bookmark(self, run_id: str) -> None:
+        try:
+            self.checkpoints.delete_thread(run_id)
+        except sqlite3.DatabaseError:
+            # A file in which nothing can be deleted is set aside whole; the ledger can do without all of it.
+            from .checkpoints import Checkpoints, set_aside
+
+            self.checkpoints.conn.close()
+            set_aside(self.home.checkpoints)
+            self.checkpoints = Checkpoints(self.home.checkpoints)
+            self.__dict__.pop("_par", None)

@@ -35,6 +35,7 @@ from ..tools.toolbox import Toolbox, standard
 from . import identity
 from .authoring import Authoring, governed
 from .desk import Desk
+from .driving import Driving
 from .edits import edited
 from .home import Home
 from .intake import Reading, read, said, take_in
@@ -53,11 +54,10 @@ if TYPE_CHECKING:
     from .notify.deliver import Background
 
 _GRAPHS = ("par",)
-_DOORBELL = "look at the ledger"
 _PATIENCE_S = 10.0
 
 
-class Runtime(Authoring, Desk, Upkeep):
+class Runtime(Authoring, Driving, Desk, Upkeep):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(
@@ -338,43 +338,6 @@ class Runtime(Authoring, Desk, Upkeep):
 
             cached = self.__dict__["_par"] = par.build(self.ports).compile(checkpointer=self.checkpoints, name="par")
         return cached
-
-    def _drive(self, run_id: str) -> None:
-        """Run the graph until the run is over or waits. The caller owns the run."""
-        from langgraph.types import Command
-
-        from .driving import bound, driver
-
-        graph = driver("par", self.checkpoints)
-        config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}
-        # Without a bookmark the run simply begins at its first station again, and every station asks the ledger what is done already.
-        begin: Any = {"run_id": run_id}
-        known, waits = self._bookmark(run_id, config)
-        try:
-            with bound(self.ports):
-                graph.invoke(Command(resume=_DOORBELL) if waits else begin, config, durability="exit")
-        except AssentError:
-            raise
-        except Exception:  # a bookmark may have been forged into anything; what is not its fault happens again without it
-            if not known:
-                raise
-            self.checkpoints.delete_thread(run_id)
-            with bound(self.ports):
-                graph.invoke(begin, config, durability="exit")
-        if self.channels is not None:
-            self.ledger.flush()
-            self._tell()
-
-    def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:
-        """Tell whether there is a checkpoint of this run, and whether it waits at an interrupt; one that cannot be this run's is removed."""
-        try:
-            found = self.checkpoints.get_tuple(config)
-            if found is None or found.checkpoint["channel_values"].get("run_id", run_id) == run_id:
-                return found is not None, found is not None and any(channel == "__interrupt__" for _, channel, _ in found.pending_writes or ())
-        except Exception:  # noqa: BLE001, S110 - whatever a bookmark cannot be read for, the ledger can do without it
-            pass
-        self.checkpoints.delete_thread(run_id)
-        return False, False
 
     def _in_background(self, run_id: str) -> None:
         def go() -> None:

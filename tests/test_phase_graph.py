@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
+import random
 import re
 import signal
 import subprocess
@@ -14,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
 from assent.graphs import phase
+from assent.nodes.phase_state import latest
 from assent.runtime.agents import adapt
 from assent.schemas.agent_message import AgentMessage, Body
 from assent.schemas.consolidated import Resolution
@@ -374,6 +379,7 @@ if stage:
         os.kill(os.getpid(), 9)
     ports = dataclasses.replace(ports, **{{stage: die}})
 from assent.graphs import phase
+from assent.nodes.phase_state import latest
 phase.build(world.spec, ports).compile().invoke({{"run_id": "r"}})
 """
 
@@ -429,17 +435,39 @@ def test_screens_are_told_as_it_happens(world: World) -> None:
     assert [event["type"] for event in streamed] == ["phase.began", "phase.agent", "phase.agent", "phase.agent", "phase.consolidated", "phase.checked"]
 
 
+async def test_screens_of_async_callers_are_told_as_well_and_a_thread_names_the_run(world: World) -> None:
+    graph: Any = phase.build(world.spec, world.ports()).compile(checkpointer=InMemorySaver())
+    streamed = [event async for event in graph.astream({"inputs": {}}, {"configurable": {"thread_id": "run_9"}}, stream_mode="custom")]
+    assert streamed == world.events and {event["type"] for event in streamed} == {"phase.began", "phase.agent", "phase.consolidated", "phase.checked"}
+    assert graph.get_state({"configurable": {"thread_id": "run_9"}}).values["run_id"] == "run_9"
+    with pytest.raises(NotFound, match="belongs to no run"):
+        await world.graph().ainvoke({"inputs": {}})
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=8), st.randoms(use_true_random=False))
+def test_joining_what_became_of_agents_needs_no_order(rows: list[tuple[str, int, int, bool]], shuffled: random.Random) -> None:
+    parts = [{name: {"round": round_, "attempt": attempt, **({"outcome": "reported"} if settled else {})}} for name, round_, attempt, settled in rows]
+    whole = functools.reduce(latest, parts, {})
+    mixed = list(parts)
+    shuffled.shuffle(mixed)
+    assert functools.reduce(latest, mixed, {}) == whole
+    half = len(mixed) // 2
+    assert latest(functools.reduce(latest, mixed[:half], {}), functools.reduce(latest, mixed[half:], {})) == whole
+    for name in whole:
+        assert (whole[name]["round"], whole[name]["attempt"]) == max((r, a) for n, r, a, _ in rows if n == name)
+
+
 def test_the_continuity_file_keeps_what_others_wrote(world: World) -> None:
     path = world.folder / "files" / "SESSION_CONTINUITY.md"
     path.parent.mkdir()
     path.write_text("# Mine\n\nkeep this\n")
-    world.agents = {"a": lambda m: {"summary": "<!-- end of phase 1 trial --> token ghp_0123456789abcdefghijklmnopqrstuvwxyz"}}
+    world.agents = {"a": lambda m: says(advice=[{"action": "<!-- end of phase 1 trial --> and more"}])}
     for inputs in ({"n": 1}, {"n": 2}):
         world.clock.advance(minutes=1)
         world.run(inputs)
     text = path.read_text()
     assert text.startswith("# Mine\n\nkeep this\n") and text.count("## Phase 1: trial") == 1 and "09:02" in text
-    assert text.count("<!-- end of phase 1 trial -->") == 1
+    assert text.count("<!-- end of phase 1 trial -->") == 1 and text.endswith("<!-- end of phase 1 trial -->\n") and "and more" in text
 
 
 def test_the_time_limit_of_the_phase_holds_for_every_agent(world: World) -> None:

@@ -120,11 +120,11 @@ def read_repository(root: Path, without: str = "") -> Repository:
 def walk(root: Path, without: str = "") -> Iterator[str]:
     """Yield the files of a repository by their names from its root, in a steady order, except for one folder in it."""
     skip = frozenset(tables()["skip"])
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, followlinks=False):
         here = Path(folder)
         folders[:] = sorted(
             one for one in folders
-            if one not in skip and (here / one).relative_to(root).as_posix() != without and not one.endswith(".egg-info") and not (here / one).is_symlink() and not (here / one / "pyvenv.cfg").exists()
+            if one not in skip and (here / one).relative_to(root).as_posix() != without and not one.endswith(".egg-info") and not (here / one / "pyvenv.cfg").exists()
         )
         for file in sorted(files):
             path = here / file

@@ -2,7 +2,7 @@
 
     tool.py        the agent proposes plans and gets results (`runtime.as_tool()`)
     middleware.py  every call of an agent's own tools goes through the ledger (`Governed`); needs the extra `agents`
-    guard.py       an agent that exists stays as it is, and is governed where that is asked for
+    guarding.py    an agent that exists stays as it is, and is governed where that is asked for
     mcp.py         the same for agents that speak the Model Context Protocol; needs the extra `mcp`
 
 Rules: nothing here can record a decision, whatever an agent says, calls or returns; a resume of the host's graph is a doorbell; a run's calls
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...schemas.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
-    from .guard import guard as guard
+    from .guarding import guard as guard
     from .langchain_tool import Declaration as Declaration
     from .langchain_tool import declared as declared
     from .mcp import server as server
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Declaration", "Governed", "as_tool", "declared", "guard", "server"]
 
 _HOMES = {
-    "as_tool": ".tool", "Governed": ".middleware", "Declaration": ".langchain_tool", "declared": ".langchain_tool", "guard": ".guard", "server": ".mcp",
+    "as_tool": ".tool", "Governed": ".middleware", "Declaration": ".langchain_tool", "declared": ".langchain_tool", "guard": ".guarding", "server": ".mcp",
 }  # fmt: skip
 _EXTRAS = {".middleware": ("langchain", "agents"), ".mcp": ("mcp", "mcp")}
 

@@ -69,7 +69,7 @@ class Asking(Base):
                 requester=run.requester, urgency=_urgency(plan), required_by=plan.required_by, tags=_tags(plan), opened_at=at,
                 decide_by=None if kind is Question.IN_DOUBT else at + timedelta(seconds=self._decide_within_s(run, risk.level)),
             )
-            requests.open_once(c, request, at)
+            requests.open_once(c, request, at, with_backup=waiting.backup_since(c, run_id, plan.digest))
             self._tell_people(c, "request.opened", request, at)
             runs.move(c, run, RunStatus.IN_DOUBT if kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, at, "system", request=request_id)
             return request

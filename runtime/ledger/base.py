@@ -12,13 +12,14 @@ from ...policies.plan_risk import PlanRisk
 from ...policies.policy import Policy
 from ...policies.routing import notices_for
 from ...schemas.approval import Request
-from ...schemas.errors import IllegalTransition
+from ...schemas.errors import IllegalTransition, StoreCorrupt
 from ...schemas.event import Event
 from ...schemas.notice import Route
 from ...schemas.plan import Plan
 from ...schemas.risk import Level
 from ...schemas.run import RunRow
 from . import log, outbox, plans
+from .rows import REMEDY
 from .store import Store
 
 
@@ -48,7 +49,11 @@ class Base:
         self.listeners: list[Callable[[Event], None]] = []
         self._told = 0
         with self.store.read() as c:
-            self.deployment = str(c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()[0])
+            name = c.execute("SELECT value FROM meta WHERE key = 'deployment'").fetchone()
+        if name is None:
+            self.store.close()
+            raise StoreCorrupt(f"{path} is damaged: it has lost its name", hint=REMEDY)
+        self.deployment = str(name[0])
 
     def risk(self, plan: Plan) -> PlanRisk:
         """Return the risk of a plan under the rules of now, as the world was at the last `look_again`."""

@@ -25,8 +25,12 @@ ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "opt
 """The columns of a question that never change."""
 
 
-def open_once(c: sqlite3.Connection, request: Request, at: datetime) -> None:
-    """Record a question; one that is already there stays as it is."""
+def open_once(c: sqlite3.Connection, request: Request, at: datetime, *, with_backup: bool = False) -> None:
+    """Record a question; one that is already there stays as it is.
+
+    Args:
+        with_backup: the backup was called for this plan before, so it may answer this question as well.
+    """
     j = request.model_dump(mode="json")
     row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"]), "tags": _text(j["tags"])}
     found = c.execute(
@@ -36,6 +40,7 @@ def open_once(c: sqlite3.Connection, request: Request, at: datetime) -> None:
     if found.rowcount:
         data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "asked": asked(row)}
         log.append(c, request.run_id, "request.opened", at, "system", data)
+        facets.put(c, request, with_backup=with_backup)
 
 
 def asked(row: Mapping[str, Any]) -> str:
@@ -80,6 +85,13 @@ def waiting(
         wanted.append([*(f"role:{role}" for role in dict.fromkeys(roles)), *([facets.BACKUP] if with_backup else [])])
     for request_id in facets.ids(c, wanted, before=before, by_urgency=by_urgency):
         yield get(c, request_id)
+
+
+def list_for_backup(c: sqlite3.Connection, request: Request) -> None:
+    """Let the backup find every open question about this plan."""
+    for other in of_run(c, request.run_id):
+        if other.is_open and other.digest == request.digest:
+            facets.put(c, other, with_backup=True)
 
 
 def open_ids(c: sqlite3.Connection) -> list[str]:
@@ -153,6 +165,7 @@ def _facts(request_id: str, actor: Actor, who: str, verdict: str, about: str, re
 def settle(c: sqlite3.Connection, request: Request, status: RequestStatus, at: datetime, actor: str) -> Request:
     """Close a question."""
     c.execute("UPDATE request SET status = ?, settled_at = ? WHERE id = ? AND status = 'open'", (status.value, stamp(at), request.id))
+    facets.take(c, request)
     log.append(c, request.run_id, "request.settled", at, actor, {"request": request.id, "status": status.value})
     return request.model_copy(update={"status": status, "settled_at": at})
 

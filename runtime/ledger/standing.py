@@ -84,6 +84,8 @@ class Standing(Base):
                 for due in found:
                     current = requests.get(c, due.request_id)
                     if current.is_open and waiting.do(c, due, current, at):
+                        if due.kind == "backup":
+                            requests.list_for_backup(c, current)
                         outbox.enqueue(c, notices_due(due, current, self.routes), at)
                         done.append(due)
         return done

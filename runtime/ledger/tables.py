@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
-from . import facets, grants, log, requests, waiting
+from . import grants, log, requests, waiting
 
 VERSION = 1
 
@@ -79,7 +79,7 @@ CREATE TRIGGER event_stays BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the
 CREATE TRIGGER event_is_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 """
 
-MIGRATIONS: dict[int, str] = {0: _TABLES + requests.INDEX + grants.TABLES + waiting.TABLES + facets.BACKUP_IS_CALLED}
+MIGRATIONS: dict[int, str] = {0: _TABLES + requests.INDEX + grants.TABLES + waiting.TABLES}
 """From version n to n + 1."""
 
 

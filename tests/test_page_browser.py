@@ -1,0 +1,270 @@
+"""The page in a real browser without a window: answering, live progress, hostile text, a keyboard, a phone. Leaves screenshots.
+
+Set ASSENT_SCREENSHOTS to a folder to keep them. Skipped where there is no Chromium or no Playwright, unless in CI.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if not os.environ.get("CI") and (CHROMIUM is None or importlib.util.find_spec("playwright") is None or importlib.util.find_spec("uvicorn") is None):
+    pytest.skip("there is no Chromium, no Playwright or no server", allow_module_level=True)
+
+import httpx
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from assent.runtime.runtime import Runtime
+from assent.runtime.studio.entrance import Entrance
+from assent.runtime.studio.web import build
+from assent.runtime.testing import Recorder, recorded
+from assent.schemas.plan import Plan
+from assent.schemas.run import RunStatus
+
+INJECTION = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script></textarea></pre>"
+PHONE: dict[str, Any] = {"viewport": {"width": 380, "height": 780}, "device_scale_factor": 2, "color_scheme": "dark", "has_touch": True}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(os.environ.get("ASSENT_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def entrance(door: Callable[..., Runtime]) -> Iterator[Entrance]:
+    found = Entrance(door("dora"))
+    yield found
+    found.wait()
+
+
+@pytest.fixture
+def address(entrance: Entrance) -> Iterator[str]:
+    """A server over the entrance, in a thread of this process."""
+    server = uvicorn.Server(uvicorn.Config(build(lambda: entrance), host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not (server.started and server.servers):
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/assent"
+    server.should_exit = True
+    thread.join()
+
+
+class Seen:
+    """A page, with what went wrong in it."""
+
+    def __init__(self, chromium: Browser, address: str, entrance: Entrance, **how: Any) -> None:
+        self.context = chromium.new_context(**how)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.wrong: list[str] = []
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
+        self.page.on("dialog", lambda dialog: self.wrong.append(dialog.message))
+        self.address = address
+        self.page.goto(f"{address}/sign-in?ticket={entrance.keys.ticket()}")
+
+
+@pytest.fixture
+def seen(chromium: Browser, address: str, entrance: Entrance) -> Iterator[Seen]:
+    found = Seen(chromium, address, entrance)
+    yield found
+    found.context.close()
+    assert found.wrong == []
+
+
+def waiting(entrance: Entrance, *effects: Any, **more: Any) -> tuple[str, str]:
+    run = entrance.runtime.start(recorded(*(effects or ({"effect": "a", "level": "MEDIUM"},)), **more))
+    return run.id, next(request.id for request in run.requests if request.is_open)
+
+
+def test_approve(seen: Seen, entrance: Entrance, recorder: Recorder, shots: Path) -> None:
+    run_id, _ = waiting(entrance, {"effect": "add the index", "level": "MEDIUM"}, {"effect": "tell the team", "level": "HIGH"}, title="Orders take too long to find")
+    page = seen.page
+    link = page.get_by_role("link", name="Orders take too long to find").first
+    expect(link).to_be_visible()  # the inbox was open before the question was asked: it came by itself
+    page.screenshot(path=shots / "inbox.png", full_page=True)
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Orders take too long to find")
+    page.screenshot(path=shots / "request.png", full_page=True)
+    page.get_by_label("Reason").fill("staging only")
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url(f"**/assent/runs/{run_id}")
+    expect(page.locator(".title .badge")).to_have_text("completed")
+    page.screenshot(path=shots / "run.png", full_page=True)
+    assert recorder.names == ["add the index", "tell the team"]
+
+
+def test_reject(seen: Seen, entrance: Entrance, recorder: Recorder, shots: Path) -> None:
+    run_id, request_id = waiting(entrance)
+    page = seen.page
+    page.goto(f"{seen.address}/requests/{request_id}")
+    page.get_by_label("Reason").fill("not today")
+    page.get_by_role("button", name="Reject").click()
+    expect(page.locator(".title .badge")).to_have_text("rejected")
+    page.screenshot(path=shots / "rejected.png", full_page=True)
+    entrance.wait()
+    assert entrance.runtime.run(run_id).status is RunStatus.REJECTED
+    assert recorder.names == []
+
+
+def test_edit_with_a_difference(seen: Seen, entrance: Entrance, recorder: Recorder, shots: Path) -> None:
+    _, request_id = waiting(entrance, {"effect": "wipe the cache", "level": "HIGH"})
+    page = seen.page
+    page.goto(f"{seen.address}/requests/{request_id}")
+    page.get_by_role("link", name="Edit").click()
+    page.screenshot(path=shots / "edit.png", full_page=True)
+    document = page.get_by_label("The plan")
+    document.fill(document.input_value().replace("wipe the cache", "warm the cache").replace("level: HIGH", "level: MEDIUM"))
+    page.get_by_role("button", name="Show what changes").click()
+    expect(page.locator("ins", has_text="+ warm the cache")).to_be_visible()
+    page.screenshot(path=shots / "difference.png", full_page=True)
+    page.get_by_role("button", name="Edit again").click()
+    expect(page.get_by_label("The plan")).to_have_value(document.input_value())
+    page.get_by_role("button", name="Show what changes").click()
+    page.get_by_role("button", name="Save the edit").click()
+    page.get_by_role("link", name="Look and answer").click()
+    expect(page.locator(".title .badge")).to_have_text("MEDIUM")
+    assert recorder.names == []
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator(".title .badge")).to_have_text("completed")
+    entrance.wait()
+    assert recorder.names == ["warm the cache"]
+
+
+def test_progress_is_live(seen: Seen, entrance: Entrance, recorder: Recorder, shots: Path) -> None:
+    _, request_id = waiting(entrance, {"effect": "one", "level": "MEDIUM"}, {"effect": "two", "level": "MEDIUM", "outcome": "hangs"}, {"effect": "three", "level": "MEDIUM"})
+    page = seen.page
+    try:
+        page.goto(f"{seen.address}/requests/{request_id}")
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator(".step.is-done")).to_have_count(1)
+        expect(page.locator(".step.is-dispatched")).to_contain_text("record two")
+        page.evaluate("window.still_the_same_page = true")
+        page.screenshot(path=shots / "progress.png", full_page=True)
+        assert page.locator(".title .badge").inner_text() == "running"
+    finally:
+        recorder.release()
+    expect(page.locator(".step.is-done")).to_have_count(3)
+    expect(page.locator(".title .badge")).to_have_text("completed")
+
+
+def test_a_request_that_somebody_else_answers_says_so(seen: Seen, entrance: Entrance) -> None:
+    _, request_id = waiting(entrance)
+    seen.page.goto(f"{seen.address}/requests/{request_id}")
+    entrance.runtime.decide(request_id, "reject", actor="lena")
+    expect(seen.page.get_by_role("status")).to_contain_text("Somebody answered this meanwhile")
+    seen.page.get_by_role("link", name="Look again").click()
+    expect(seen.page.locator("main")).to_contain_text("nothing left to decide")
+
+
+def hostile() -> Plan:
+    return recorded({"effect": INJECTION, "level": "MEDIUM"}, title=INJECTION, intent=INJECTION, problem={"description": INJECTION, "success_criteria": (INJECTION,)})
+
+
+def test_hostile_text_stays_text(seen: Seen, entrance: Entrance, shots: Path) -> None:
+    run = entrance.runtime.start(hostile())
+    request_id = next(one.id for one in run.requests if one.is_open)
+    page = seen.page
+    for number, path in enumerate(("/", f"/requests/{request_id}", f"/requests/{request_id}/edit", f"/runs/{run.id}")):
+        page.goto(seen.address + path)
+        assert page.title() != "owned"
+        assert page.locator("img").count() == 0
+        assert page.locator("script").count() == 1
+        assert "onerror=" in page.content()
+        page.screenshot(path=shots / f"hostile-{number}.png", full_page=True)
+    # Text that arrives by way of the live part is text as well.
+    page.goto(f"{seen.address}/runs/{run.id}")
+    entrance.runtime.decide(request_id, "reject", reason=INJECTION)
+    expect(page.locator(".title .badge")).to_have_text("rejected")
+    assert page.title() != "owned"
+    assert page.locator("img").count() == 0
+
+
+def test_everything_works_with_the_keyboard_alone(seen: Seen, entrance: Entrance, recorder: Recorder) -> None:
+    _, request_id = waiting(entrance)
+    page = seen.page
+    page.goto(f"{seen.address}/requests/{request_id}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.value") == "approve":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator(".title .badge")).to_have_text("completed")
+    assert recorder.names == ["a"]
+
+
+def test_it_works_without_scripts(chromium: Browser, address: str, entrance: Entrance, recorder: Recorder) -> None:
+    _, request_id = waiting(entrance)
+    plain = Seen(chromium, address, entrance, java_script_enabled=False)
+    plain.page.goto(f"{address}/requests/{request_id}")
+    plain.page.get_by_role("button", name="Approve").click()
+    entrance.wait()
+    plain.page.reload()
+    expect(plain.page.locator(".title .badge")).to_have_text("completed")
+    plain.context.close()
+    assert recorder.names == ["a"]
+
+
+def test_it_fits_a_phone(chromium: Browser, address: str, entrance: Entrance, shots: Path) -> None:
+    run_id, request_id = waiting(entrance, {"effect": "x" * 300, "level": "HIGH"}, title="A title that is much longer than the screen of a telephone is wide")
+    phone = Seen(chromium, address, entrance, **PHONE)
+    for name, path in (("inbox", "/"), ("request", f"/requests/{request_id}"), ("edit", f"/requests/{request_id}/edit"), ("run", f"/runs/{run_id}")):
+        phone.page.goto(address + path)
+        phone.page.screenshot(path=shots / f"phone-{name}.png")
+        assert phone.page.evaluate("document.documentElement.scrollWidth") <= 380, f"{name} is wider than the screen"
+        small = phone.page.evaluate("[...document.querySelectorAll('main button, main a.button')].filter(e => e.getBoundingClientRect().height < 40).length")
+        assert small == 0, f"{name} has buttons too small for a thumb"
+    phone.context.close()
+
+
+def test_the_command_serves_on_loopback_only_and_ends_when_asked(home: Path, workspace: Path) -> None:
+    start = (
+        "import typer; from assent.runtime.cli.command import command; from assent.runtime.cli import serve; app = typer.Typer(); app.callback()(lambda: None); "
+        "command(app, 'serve', panel='People')(serve.serve); app()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", start, "serve", "--port", "0", "--json", "--home", str(home), "--workspace", str(workspace)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        address = told["url"]
+        assert address.startswith("http://127.0.0.1:")
+        with httpx.Client() as http:
+            assert http.get(address).status_code == 303
+            inbox = address.split("/sign-in")[0] + "/"
+            assert "Inbox" in http.get(inbox).text
+            assert http.get(inbox, headers={"host": "evil.example"}).status_code == 400, "a name that was pointed at this machine"
+        assert Path(told["token_file"]).stat().st_mode & 0o077 == 0
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == b""
