@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    found = {"workflow": workflows(given.rounds), "steps": [long_plan(n) for n in (10, 100, 1000)], "inbox": pending(10_000)}
+    found: dict[str, Any] = {"workflow": workflows(given.rounds), "steps": [long_plan(n) for n in (10, 100, 1000)], "inbox": pending(10_000)}
     if given.json:
         print(json.dumps(found))
         return

@@ -126,11 +126,13 @@ class Approvals(RuleBasedStateMachine):
         """End a grant."""
         self.world.revoke(self.world.grants[pick % len(self.world.grants)], who)
 
-    @initialize(first=st.lists(_RULES, max_size=3))
-    def begin(self, first: list[dict[str, Any]]) -> None:
-        """Begin under some rules."""
+    @initialize(first=st.lists(_RULES, max_size=3), narrow=st.booleans())
+    def begin(self, first: list[dict[str, Any]], narrow: bool) -> None:
+        """Begin under some rules; at times everybody holds one role only."""
         for changed in first:
             self._change(changed)
+        if narrow:
+            self.world.reconfigure(roles=self.world.rules.roles | {ANN: ("lead",), ABE: ("admin",), ED: ("lead",)})
 
     @precondition(lambda self: self._is_worth_it)
     @rule(who=st.sampled_from((ED, ANN, ABE, RITA)), roles=_ROLES)
@@ -183,6 +185,53 @@ class Approvals(RuleBasedStateMachine):
         if people:
             self.world.reconfigure(roles=self.world.rules.roles | {people[pick % len(people)]: roles})
         self.world.resume(run)
+
+    @precondition(lambda self: bool(self._held()))
+    @rule(pick=_PICK, changed=_RULES)
+    def change_rules_and_go_on(self, pick: int, changed: dict[str, Any]) -> None:
+        """Change the rules after the approval, then go on."""
+        run = self._held()[pick % len(self._held())]
+        self._change(changed)
+        self.world.resume(run)
+
+    @precondition(lambda self: any(run.open is not None and run.open.answers for run in self.world.runs))
+    @rule(pick=_PICK)
+    def change_ones_mind(self, pick: int) -> None:
+        """Answer once more, and differently."""
+        found = [(run, run.open, answer) for run in self.world.runs if run.open is not None for answer in run.open.answers]
+        run, asked, before = found[pick % len(found)]
+        self.world.answer(run, asked, before.who, "approve" if before.verdict == "reject" else "reject")
+
+    @precondition(lambda self: bool(self._open()))
+    @rule(pick=_PICK, level=_LEVEL)
+    def edit_and_approve(self, pick: int, level: str) -> None:
+        """Edit a plan and approve the edit oneself."""
+        run, asked = self._open()[pick % len(self._open())]
+        self.world.edit(run, asked, ED, self._works([(level, 0)]))
+        if run.open is not None:
+            self.world.answer(run, run.open, ED, "approve")
+
+    @precondition(lambda self: bool(self._open()))
+    @rule(pick=_PICK, off=st.sampled_from((-1, 0, 1)))
+    def let_the_backup_answer(self, pick: int, off: int) -> None:
+        """Wait until just before, on or after the time of the backup, then let somebody of the backup answer."""
+        run, asked = self._open()[pick % len(self._open())]
+        self.world.reconfigure(backup_roles=("developer",), roles=self.world.rules.roles | {ABE: ("developer",)})
+        self.world.clock.at = asked.opened_at + timedelta(seconds=self.world.rules.backup_after_s + off)
+        self.world.sweep()
+        self.world.answer(run, asked, ABE, "approve")
+
+    @precondition(lambda self: bool(self._open()))
+    @rule(pick=_PICK, who=st.sampled_from((ANN, ED, ABE)))
+    def lose_a_role_and_be_outvoted(self, pick: int, who: str) -> None:
+        """Reject, lose the role, and let somebody else reject as well."""
+        run, asked = self._open()[pick % len(self._open())]
+        self.world.answer(run, asked, who, "reject")
+        self.world.reconfigure(roles=self.world.rules.roles | {who: ()})
+        self.world.answer(run, asked, ABE if who == ANN else ANN, "reject")
+
+    def _open(self) -> list[tuple[Course, Asked]]:
+        return [(run, run.open) for run in self.world.runs if run.open is not None]
 
     @precondition(lambda self: bool(self._held()))
     @rule(pick=_PICK)

@@ -447,12 +447,13 @@ async def test_screens_of_async_callers_are_told_as_well_and_a_thread_names_the_
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=8), st.randoms(use_true_random=False))
 def test_joining_what_became_of_agents_needs_no_order(rows: list[tuple[str, int, int, bool]], shuffled: random.Random) -> None:
     parts = [{name: {"round": round_, "attempt": attempt, **({"outcome": "reported"} if settled else {})}} for name, round_, attempt, settled in rows]
-    whole = functools.reduce(latest, parts, {})
+    none: dict[str, Any] = {}
+    whole = functools.reduce(latest, parts, none)
     mixed = list(parts)
     shuffled.shuffle(mixed)
-    assert functools.reduce(latest, mixed, {}) == whole
+    assert functools.reduce(latest, mixed, none) == whole
     half = len(mixed) // 2
-    assert latest(functools.reduce(latest, mixed[:half], {}), functools.reduce(latest, mixed[half:], {})) == whole
+    assert latest(functools.reduce(latest, mixed[:half], none), functools.reduce(latest, mixed[half:], none)) == whole
     for name in whole:
         assert (whole[name]["round"], whole[name]["attempt"]) == max((r, a) for n, r, a, _ in rows if n == name)
 

@@ -73,9 +73,7 @@ def digest(overlay: Mapping[str, Any]) -> str:
 
 
 _NEVER_LOW = frozenset(
-    "rm rmdir unlink shred dd mkfs mke2fs wipefs fdisk parted truncate sudo su doas pkexec chroot nsenter unshare runuser chmod chown chgrp setfacl setcap "
-    "chattr mount umount kill killall pkill shutdown reboot poweroff halt init systemctl crontab at iptables nft ufw passwd useradd userdel usermod visudo "
-    "bash sh zsh dash ksh fish eval source exec env xargs nc ncat netcat socat telnet ssh scp sftp rsync rclone ftp tftp insmod rmmod modprobe swapoff".split()
+    ["rm", "rmdir", "unlink", "shred", "dd", "mkfs", "mke2fs", "wipefs", "fdisk", "parted", "truncate", "sudo", "su", "doas", "pkexec", "chroot", "nsenter", "unshare", "runuser", "chmod", "chown", "chgrp", "setfacl", "setcap", "chattr", "mount", "umount", "kill", "killall", "pkill", "shutdown", "reboot", "poweroff", "halt", "init", "systemctl", "crontab", "at", "iptables", "nft", "ufw", "passwd", "useradd", "userdel", "usermod", "visudo", "bash", "sh", "zsh", "dash", "ksh", "fish", "eval", "source", "exec", "env", "xargs", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp", "sftp", "rsync", "rclone", "ftp", "tftp", "insmod", "rmmod", "modprobe", "swapoff"]
 )
 """Heads that a user's addition cannot make LOW: what they do cannot be read off their flags."""
 

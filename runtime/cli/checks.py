@@ -145,7 +145,7 @@ def _channels(settings: Settings, policy: Policy) -> Iterator[Check]:
 
 
 def _model(settings: Settings) -> Check:
-    name = settings.model
+    name = settings.model if isinstance(settings.model, str | None) else str(settings.model.get("model", "configured"))
     if not name:
         return Check("model", "ok", "none; written documents run, plain language needs one (`model:` in config.yaml)")
     if name.startswith("openai:") and not os.environ.get("OPENAI_API_KEY"):

@@ -92,8 +92,8 @@ def unlisted(c: sqlite3.Connection) -> Iterator[str]:
     said = (
         "SELECT facet, CASE r.urgency WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'normal' THEN 2 ELSE 3 END, r.opened_at, r.id FROM request r, "
         "(SELECT 'open' AS facet, id AS of_id FROM request UNION ALL SELECT 'risk:' || risk, id FROM request"
-        " UNION ALL SELECT 'tag:' || value, request.id FROM request, json_each(request.tags)"
-        " UNION ALL SELECT 'role:' || value, request.id FROM request, json_each(request.need, '$.roles')"
+        " UNION ALL SELECT 'tag:' || value, request.id FROM request, json_each(CASE WHEN json_valid(request.tags) THEN request.tags ELSE '[]' END)"
+        " UNION ALL SELECT 'role:' || value, request.id FROM request, json_each(CASE WHEN json_valid(request.need) THEN request.need ELSE '{}' END, '$.roles')"
         " UNION ALL SELECT 'backup', request.id FROM request WHERE EXISTS (SELECT 1 FROM due_done d WHERE d.run_id = request.run_id"
         " AND d.digest = request.digest AND d.kind = 'backup')) WHERE of_id = r.id AND r.status = 'open'"
     )
