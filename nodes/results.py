@@ -44,14 +44,18 @@ def results(state: State, *, ports: Ports) -> dict[str, Any]:
     return {"run_id": run_id, "status": status.value, "success": report.success, "summary": one_line(report)}
 
 
-def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "") -> Results:
-    """Build the report of a run from the ledger alone."""
+def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back_to: int | None = None) -> Results:
+    """Build the report of a run from the ledger alone.
+
+    Args:
+        back_to: number of the last step that was to stay, where a person asked to take the run back.
+    """
     plan = ports.ledger.plan(run.id)
     rows = [d for d in ports.ledger.dispatches(run.id) if plan is not None and d.digest == plan.digest]
     asked = ports.ledger.requests(run.id)
     outcomes = _outcomes(plan, rows) if plan else ()
     success = _success(status, outcomes)
-    behind = _behind(plan, rows, ports, status) if plan else ()
+    behind = _behind(plan, rows, ports, status, back_to) if plan else ()
     cause = _root_cause(plan, rows, outcomes, status, asked, why) if plan and success is False else None
     return Results(
         run_id=run.id, digest=run.digest, status=status.value, success=success, title=run.title, outcomes=outcomes,
@@ -62,7 +66,9 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "") -> R
     )
 
 
-def _behind(plan: Plan, rows: list[Dispatch], ports: Ports, status: RunStatus) -> tuple[str, ...]:
+def _behind(plan: Plan, rows: list[Dispatch], ports: Ports, status: RunStatus, back_to: int | None) -> tuple[str, ...]:
+    if back_to is not None:
+        return tuple(left_behind(plan, [d for d in rows if d.step > back_to], ports))
     if status in (RunStatus.FAILED, RunStatus.ROLLED_BACK, RunStatus.CANCELLED):
         return tuple(left_behind(plan, rows, ports))
     # A person tried to take a finished run back: what became of the steps that were tried. The others stay because nobody asked otherwise.

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from ..schemas.canonical import digest
-from ..schemas.errors import StoreCorrupt
+from ..schemas.errors import StoreCorrupt, StoreUnavailable
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
 
@@ -65,7 +65,18 @@ class Keep:
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that readers see all of it or none, and, where `durable`, so does a power failure."""
+    """Write a file so that readers see all of it or none, and, where `durable`, so does a power failure.
+
+    Raises:
+        StoreUnavailable: the disk is full or cannot be written.
+    """
+    try:
+        _write_whole(path, data, durable=durable)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be written: {error.strerror}", hint="free disk space or mend the disk, then resume the run") from error
+
+
+def _write_whole(path: Path, data: bytes, *, durable: bool) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..schemas.errors import RunBusy
+from ..schemas.errors import RunBusy, StoreUnavailable
 from .keep import is_plain
 
 _HELD: contextvars.ContextVar[Mapping[str, int]] = contextvars.ContextVar("held", default={})  # noqa: B039 - never mutated, only replaced
@@ -70,7 +70,7 @@ class Locks:
     def _take(self, run_id: str) -> int:
         path = self._path(run_id)
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = _open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The file may have been removed and made anew between open and lock; only a lock on the file that is there now counts.
@@ -88,3 +88,10 @@ class Locks:
             except FileNotFoundError:
                 pass
             os.close(descriptor)
+
+
+def _open(path: Path, flags: int, mode: int) -> int:
+    try:
+        return os.open(path, flags, mode)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be opened: {error.strerror}", hint="free disk space or mend the folder, then resume the run") from error

@@ -252,7 +252,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
             rows = [d for d in self.ledger.dispatches(run_id) if d.digest == row.digest]
             whole = to == 0 and not left_behind(plan, rows, self.ports)
             status = RunStatus.ROLLED_BACK if whole else row.status
-            report = compose(row, status, self.ports)
+            report = compose(row, status, self.ports, back_to=to)
             for artifact in self.ports.report(report):
                 self.ledger.keep(run_id, artifact)
             self.ledger.finish(run_id, status, report)

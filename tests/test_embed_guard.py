@@ -38,7 +38,7 @@ class Agent:
         return self.sync(query, *more, mode=mode)
 
 
-async def call(agent: Agent, runtime: Runtime, kind: str, mode: Any, *args: Any, **given: Any) -> Any:
+async def call(agent: Agent, runtime: Runtime, kind: str, mode: Any, /, *args: Any, **given: Any) -> Any:
     found = guard(agent.sync if kind == "sync" else agent.later, runtime, mode)(*args, **given)
     return await found if kind == "async" else found
 

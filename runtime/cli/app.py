@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from . import answer, audit, begin, desk, doctor, draw, keep, look, new, notify, steer, weigh
+from . import answer, audit, begin, desk, doctor, draw, keep, look, new, notify, phase, steer, weigh
 from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json, unread
 
 _EPILOG = "Exit codes: 0 succeeded, 1 did not, 2 not understood, 3 a person has to speak. ASSENT_DEBUG=1 shows where an error came from."
@@ -54,6 +54,7 @@ for _panel, _functions in _COMMANDS.items():
         command(app, _name, panel=_panel)(_function)
 
 app.add_typer(notify.app, rich_help_panel="People")
+app.add_typer(phase.app, rich_help_panel="Runs")
 
 
 def run() -> None:
