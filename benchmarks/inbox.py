@@ -23,7 +23,7 @@ from assent.policies.approvals import need
 from assent.runtime.ledger import log, requests
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FrozenClock, authenticated, recorded
-from assent.schemas.approval import Question, Request
+from assent.schemas.approval import Question, Request, Urgency
 from assent.schemas.risk import Level
 
 BARS_MS = {10_000: 5.0, 100_000: 10.0}
@@ -31,7 +31,7 @@ _PEOPLE = {
     "dora": ["developer"], "lena": ["lead"], "ada": ["admin"], "amos": ["admin"], "guest": [],
     "robot": {"roles": ["developer", "lead", "admin"], "kind": "agent"}, "auditor": ["auditor"],
 }  # fmt: skip
-_URGENCIES = ("normal", "normal", "normal", "low", "high", "critical")
+_URGENCIES: tuple[Urgency, ...] = ("normal", "normal", "normal", "low", "high", "critical")
 
 
 def main() -> int:
@@ -82,7 +82,7 @@ def _pages(doors: dict[str, Runtime]) -> list[tuple[str, Callable[[], list[Reque
     pages: list[tuple[str, Callable[[], list[Request]]]] = [(name, lambda options=options: lena.inbox(**options)) for name, options in found]  # type: ignore[misc]
     for who in ("lena", "ada", "guest", "auditor", "robot"):
         for order in ("oldest", "urgency"):
-            pages.append((f"mine: {who} ({', '.join(doors[who].actor.roles) or 'no role'}), {order}", lambda who=who, order=order: doors[who].inbox(mine=True, order=order)))  # type: ignore[misc]
+            pages.append((f"mine: {who} ({', '.join(doors[who].actor.roles) or 'no role'}), {order}", lambda who=who, order=order: doors[who].inbox(mine=True, order=order)))  # type: ignore[misc]  # noqa: PERF401
     # Nothing has both, and neither is rare: every row of one list is held against the other.
     pages.append(("worst case, no bar: mine, HIGH, production", lambda: lena.inbox(mine=True, risk="HIGH", tag="production")))
     return pages

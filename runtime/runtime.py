@@ -28,7 +28,7 @@ from ..schemas.errors import (
     StaleDecision,
 )
 from ..schemas.event import Anchor, Verification
-from ..schemas.plan import Plan
+from ..schemas.plan import Call, Plan
 from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
@@ -398,10 +398,13 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
         from ..policies.risk.assess import assess
         from ..policies.risk.sequence import assess_sequence
 
+        def actions(call: Call) -> Any:
+            args = self.tools.parse(call.tool, call.args)  # first, because it says which tool is gone
+            return self.tools[call.tool].actions(args)
+
         around = self.surroundings
         weighed = plan_risk(
-            plan, actions=lambda call: self.tools[call.tool].actions(self.tools.parse(call.tool, call.args)), judge=lambda k, p: assess(k, p, around),
-            together=assess_sequence,
+            plan, actions=actions, judge=lambda k, p: assess(k, p, around), together=assess_sequence,
         )
         return governed(plan, weighed)
 

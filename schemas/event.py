@@ -34,7 +34,7 @@ class Verification(Noun):
     entries: int
     head: str
     problems: tuple[str, ...] = ()
-    erased: int = Field(default=0, description="Entries whose details retention removed; their digests stay.")
+    erased: int = Field(default=0, description="Runs whose details retention removed; their digests stay.")
 
 
 class Anchor(Noun):

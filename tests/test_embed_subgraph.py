@@ -117,7 +117,7 @@ async def test_parallel_branches_with_a_run_each(door: Door, recorder: Recorder,
     for name in ("a", "b", "c"):
         runtime.start(recorded({"effect": name}), run_id=f"run_{name}")
     graph = StateGraph(Work)
-    inner = par.build(runtime.ports).compile()
+    inner: Any = par.build(runtime.ports).compile()
 
     async def one(state: Any) -> Any:
         end = await inner.ainvoke({"run_id": state["run_id"]})

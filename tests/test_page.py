@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the page is an extra")
 
-import httpx
+
 from starlette.testclient import TestClient
 
 from assent.runtime.runtime import Runtime
@@ -36,10 +36,10 @@ class Browser:
         if token is not None:
             assert self.post("/assent/sign-in", token=token).status_code == 303
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str) -> Any:
         return self.client.get(path)
 
-    def post(self, path: str, **fields: str) -> httpx.Response:
+    def post(self, path: str, **fields: str) -> Any:
         return self.client.post(path, data=fields)
 
     def form(self, path: str) -> dict[str, str]:

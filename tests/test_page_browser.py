@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -56,7 +56,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def entrance(door: Callable[..., Runtime]) -> Iterator[Entrance]:
-    found = Entrance(door("dora"))
+    found = Entrance(door("lena"))
     yield found
     found.wait()
 
@@ -103,9 +103,9 @@ def waiting(entrance: Entrance, *effects: Any, **more: Any) -> tuple[str, str]:
 
 
 def test_approve(seen: Seen, entrance: Entrance, recorder: Recorder, shots: Path) -> None:
-    run_id, _ = waiting(entrance, {"effect": "add the index", "level": "MEDIUM"}, {"effect": "tell the team", "level": "HIGH"}, title="Orders take too long to find")
+    run_id, request_id = waiting(entrance, {"effect": "add the index", "level": "MEDIUM"}, {"effect": "tell the team", "level": "HIGH"}, title="Orders take too long to find")
     page = seen.page
-    link = page.get_by_role("link", name="Orders take too long to find").first
+    link = page.locator(f"a[href='/assent/requests/{request_id}']")
     expect(link).to_be_visible()  # the inbox was open before the question was asked: it came by itself
     page.screenshot(path=shots / "inbox.png", full_page=True)
     link.click()
@@ -176,7 +176,7 @@ def test_progress_is_live(seen: Seen, entrance: Entrance, recorder: Recorder, sh
 def test_a_request_that_somebody_else_answers_says_so(seen: Seen, entrance: Entrance) -> None:
     _, request_id = waiting(entrance)
     seen.page.goto(f"{seen.address}/requests/{request_id}")
-    entrance.runtime.decide(request_id, "reject", actor="lena")
+    entrance.runtime.decide(request_id, "reject", actor="lou")
     expect(seen.page.get_by_role("status")).to_contain_text("Somebody answered this meanwhile")
     seen.page.get_by_role("link", name="Look again").click()
     expect(seen.page.locator("main")).to_contain_text("nothing left to decide")

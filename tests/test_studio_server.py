@@ -171,7 +171,7 @@ async def test_the_server_starts_without_key_and_network_and_says_where_the_page
 
 async def test_studio_gets_forms_and_a_graph_that_reads_well(client: LangGraphClient) -> None:
     found = await assistant(client)
-    schemas = await client.assistants.get_schemas(found)
+    schemas: Any = await client.assistants.get_schemas(found)
     assert schemas["input_schema"]["title"] == "Problem"
     assert schemas["input_schema"]["properties"]["request"]["examples"]
     assert schemas["context_schema"]["properties"]["stepwise"]["title"] == "Stepwise"
@@ -262,7 +262,8 @@ async def until(client: LangGraphClient, thread: str) -> None:
 async def test_a_doorbell_alone_decides_nothing(server: Server, client: LangGraphClient, home: Runtime) -> None:
     command, name = fresh()
     thread, payload = await waiting(client, command)
-    for bell in ("", {}, "continue"):
+    bells: tuple[Any, ...] = ("", {}, "continue")
+    for bell in bells:
         found = await go(client, thread, command={"resume": bell})
         assert found["__interrupt__"][0]["value"]["request_id"] == payload["request_id"]
     assert lines(server, name) == []

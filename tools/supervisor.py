@@ -103,7 +103,8 @@ def _become(job: dict, nothing: int, out: int, err: int, refusal: int) -> None: 
         os.setsid()
         _call_prctl(_DEATH_SIGNAL, _KILL)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
-        for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # the interpreter ignores these, and that would be inherited
+        # The interpreter ignores the first two, a parent may ignore the others (nohup), and either would be inherited.
+        for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGQUIT):
             _signal.signal(number, _signal.SIG_DFL)
         limits = ((resource.RLIMIT_AS, job["memory_bytes"]), (resource.RLIMIT_CPU, job["processor_s"]), (resource.RLIMIT_CORE, 0))
         for what, wanted in limits:

@@ -34,7 +34,8 @@ def verify(c: sqlite3.Connection, *, anchor: Anchor | None = None) -> Verificati
         damage = [str(row[0]) for row in c.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         problems = [f"the file is damaged: {' '.join(what.split())}" for what in damage]
         entries, head = _chain(c, problems, anchor)
-        return Verification(ok=not problems, entries=entries, head=head.hex(), problems=tuple(problems[:_MOST]))
+        erased = c.execute("SELECT count(*) FROM run WHERE erased = 1").fetchone()[0]
+        return Verification(ok=not problems, entries=entries, head=head.hex(), problems=tuple(problems[:_MOST]), erased=erased)
     finally:
         c.text_factory = str
         if own:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from ...schemas.errors import NotFound
 from .view import Shown
 
-_WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 132, 34, 78, 30, 20
+_WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 132, 34, 92, 30, 20
 
 
 def draw(graph: Any = "par") -> Shown:
@@ -25,12 +25,16 @@ def draw(graph: Any = "par") -> Shown:
     Raises:
         NotFound: no graph of that name.
     """
-    drawable = (_ours(graph) if isinstance(graph, str) else graph).get_graph()
-    edges = [(edge.source, edge.target, "" if edge.data is None else str(edge.data)) for edge in drawable.edges]
-    together: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for source, target, label in edges:
-        together[source, target].append(label)
-    return Shown(_svg(list(drawable.nodes), {pair: " / ".join(filter(None, labels)) for pair, labels in together.items()}))
+    compiled = _ours(graph) if isinstance(graph, str) else graph
+    drawable = compiled.get_graph()
+    together: dict[tuple[str, str], list[str]] = {(edge.source, edge.target): [] for edge in drawable.edges}
+    # The drawable keeps one label for each pair of stations; the builder has them all.
+    for source, branches in compiled.builder.branches.items():
+        for branch in branches.values():
+            for label, target in (branch.ends or {}).items():
+                if str(label) != target:
+                    together.setdefault((source, target), []).append(str(label))
+    return Shown(_svg(list(drawable.nodes), {pair: ", ".join(labels) for pair, labels in together.items()}))
 
 
 def _ours(name: str) -> Any:
@@ -78,7 +82,8 @@ def _svg(nodes: list[str], edges: dict[tuple[str, str], str]) -> str:
     rows: dict[int, int] = defaultdict(int)
     place: dict[str, tuple[float, float]] = {}
     tallest = max((list(column.values()).count(value) for value in column.values()), default=1)
-    middle = _EDGE + 110 + tallest * (_HIGH + _GAP_Y) / 2
+    longest = max((abs(column[target] - column[source]) for source, target in edges), default=1)
+    middle = _EDGE + 30 + 21 * longest + tallest * (_HIGH + _GAP_Y) / 2
     for node in nodes:
         n, of = rows[column[node]], list(column.values()).count(column[node])
         rows[column[node]] += 1
@@ -112,11 +117,11 @@ def _edge(one: tuple[float, float], other: tuple[float, float], label: str, colu
         at = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - 5)
     else:
         up = columns > 1
-        far = 26 + 17 * abs(columns)
+        far = 16 + 28 * abs(columns)
         y_from, y_to = (y1, y2) if up else (y1 + _HIGH, y2 + _HIGH)
         top = (min(y_from, y_to) - far) if up else (max(y_from, y_to) + far)
         x_from, x_to = x1 + _WIDE * (0.7 if up else 0.3), x2 + _WIDE * (0.3 if up else 0.7)
         bend = f"M{x_from:.0f} {y_from:.0f} C{x_from:.0f} {top:.0f} {x_to:.0f} {top:.0f} {x_to:.0f} {y_to:.0f}"
-        at = ((x_from + x_to) / 2, (y_from + y_to) / 8 + top * 3 / 4 - 4)
+        at = ((x_from + x_to) / 2, (y_from + y_to) / 8 + top * 3 / 4 + (-4 if up else 12))
     words = f'<text x="{at[0]:.0f}" y="{at[1]:.0f}" text-anchor="middle" font-size="10" fill="currentColor">{escape(label, quote=True)}</text>' if label else ""
     return f'<path d="{bend}" fill="none" stroke="currentColor" marker-end="url(#assent-tip)"/>{words}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..run import Run
 from .view import show
 
@@ -16,7 +18,7 @@ def follow(run: Run, *, timeout_s: float | None = None) -> Run:
         from IPython.display import display
     except ModuleNotFoundError:
         return run.wait(timeout_s)
-    shown = display(show(run), display_id=True)
+    shown: Any = display(show(run), display_id=True)  # type: ignore[no-untyped-call]
     for _ in run.stream(timeout_s=timeout_s):
         if shown is not None:
             shown.update(show(run))

@@ -113,9 +113,7 @@ def _run(run: Run) -> str:
         parts.append(results_of(found, known))
     elif plan is not None:
         parts.append(progress_of(run, plan))
-    for request in run.requests:
-        if request.is_open:
-            parts.append(f"<div>waits for {text(' or '.join(request.need.roles))}: {text(request.id)}</div>")
+    parts += [f"<div>waits for {text(' or '.join(r.need.roles))}: {text(r.id)}</div>" for r in run.requests if r.is_open]
     return box(title, *parts)
 
 
@@ -173,8 +171,8 @@ def _several(things: Sequence[Any]) -> str:
         rows = [(badge(r.risk.value), text(r.title), text(r.requester), text(moment(r.opened_at)), text(r.id)) for r in things]
         return box(text(f"{len(things)} waiting"), table(("risk", "", "asked by", "since", "request"), rows))
     if all(isinstance(one, Run) for one in things):
-        rows = [(badge(r.status.value), text(r.row.title), text(moment(r.row.updated_at)), text(r.id)) for r in things]
-        return box(text(f"{len(things)} runs"), table(("", "", "changed", "run"), rows))
+        runs = [(badge(r.status.value), text(r.row.title), text(moment(r.row.updated_at)), text(r.id)) for r in things]
+        return box(text(f"{len(things)} runs"), table(("", "", "changed", "run"), runs))
     if all(isinstance(one, Event) for one in things):
         rows = [(str(e.seq), text(moment(e.at)), text(e.actor), text(e.type), code(_json(e.data))) for e in things]
         return box(text(f"{len(things)} entries"), table(("", "at", "by", "what", ""), rows))

@@ -28,15 +28,17 @@ _RUNS = 100
 def inbox(visit: Visit) -> Response:
     """Show what waits."""
     runtime = visit.entrance.runtime
+    mark = board_mark(runtime)  # before anything is read, so that what changes meanwhile is told
     rows = runtime.ledger.runs(limit=12)
-    return page(inbox_page(visit.frame("inbox"), runtime.inbox(limit=100), rows, runtime.clock(), mark=board_mark(runtime), known=runtime.known_secrets))
+    return page(inbox_page(visit.frame("inbox"), runtime.inbox(limit=100), rows, runtime.clock(), mark=mark, known=runtime.known_secrets))
 
 
 def runs(visit: Visit) -> Response:
     """Show the newest runs."""
     runtime = visit.entrance.runtime
+    mark = board_mark(runtime)
     rows = runtime.ledger.runs(limit=_RUNS)
-    return page(runs_page(visit.frame("runs"), rows, runtime.clock(), mark=board_mark(runtime), known=runtime.known_secrets))
+    return page(runs_page(visit.frame("runs"), rows, runtime.clock(), mark=mark, known=runtime.known_secrets))
 
 
 def request(visit: Visit) -> Response:
@@ -101,10 +103,10 @@ def change(visit: Visit) -> Response:
 def run(visit: Visit) -> Response:
     """Show one run."""
     entrance, runtime = visit.entrance, visit.entrance.runtime
-    row = runtime.ledger.run(visit.path["run_id"])
-    handle = runtime.run(row.id)
+    handle = runtime.run(visit.path["run_id"])
+    events = handle.events()  # before the rest, as above: its last entry is the mark
+    row = handle.row
     plan = handle.plan
-    events = handle.events()
     rests = row.status in (RunStatus.RUNNING, RunStatus.PLANNING) and not entrance.is_driving(row.id) and runtime.locks.is_free(row.id)
     shown = Shown(
         row=row, plan=plan, risk=handle.risk, requests=handle.requests, dispatches=runtime.ledger.dispatches(row.id), events=events[-_EVENTS:],
