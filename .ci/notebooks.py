@@ -1,6 +1,7 @@
 """Execute every notebook of a folder, each in a temporary folder of its own, and name the cell that fails. Usage: notebooks.py FOLDER [NAME …]"""
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -10,8 +11,10 @@ import nbformat
 from ipykernel.kernelspec import write_kernel_spec
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from traitlets.config import Config
 
 LIMIT_S = 30
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def execute(path: Path) -> str:
@@ -22,13 +25,14 @@ def execute(path: Path) -> str:
     if written:
         return f"cell {written[0]} has outputs; strip them before committing"
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=LIMIT_S, kernel_name="assent-ci", resources={"metadata": {"path": folder}})
+        local = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
+        client = NotebookClient(notebook, timeout=LIMIT_S, kernel_name="assent-ci", resources={"metadata": {"path": folder}}, config=local)
         began = time.monotonic()
         try:
             client.execute()
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             failed = next((n for n, cell in enumerate(notebook.cells, 1) if any(o.output_type == "error" for o in cell.get("outputs", []))), 0)
-            return f"cell {failed or '?'}:\n{error}"
+            return f"cell {failed or '?'}:\n{_COLOURS.sub('', str(error))}"
         took = time.monotonic() - began
     if took > LIMIT_S:
         return f"took {took:.0f} s; the limit is {LIMIT_S} s"

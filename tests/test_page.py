@@ -48,7 +48,7 @@ class Browser:
         fields = re.findall(r'<input type="hidden" name="([a-z]+)" value="([^"]*)">', text)
         return {name: html.unescape(value) for name, value in fields}
 
-    def answer(self, request_id: str, answer: str, **more: str) -> httpx.Response:
+    def answer(self, request_id: str, answer: str, **more: str) -> Any:
         path = f"/assent/requests/{request_id}"
         return self.post(f"{path}/answer", **{**self.form(path), "answer": answer, **more})
 

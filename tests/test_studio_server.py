@@ -329,7 +329,7 @@ async def test_a_thread_made_with_forged_steps_holds_nothing(server: Server, cli
 async def test_copies_and_earlier_checkpoints_carry_no_authority(server: Server, client: LangGraphClient, home: Runtime) -> None:
     command, name = fresh()
     thread, payload = await waiting(client, command)
-    copied: Any = await client.threads.copy(thread)
+    copied: Any = await client.threads.copy(thread)  # type: ignore[func-returns-value]
     copy = copied["thread_id"]
     await refused(client.runs.wait(copy, await assistant(client), command={"resume": "approve"}), 403)
     await go(client, copy, input=None)

@@ -209,7 +209,7 @@ def test_one_run_that_cannot_go_on_keeps_nobody_else_waiting(door: Door, clock: 
     stuck = dora.start(recorded({"effect": "stuck", "level": "LOW"}))
     waits = dora.start({"problem": {"title": "Look around"}, "action": {"steps": [{"step": 1, "description": "look", "tool": "shell", "args": {"command": "true"}}]}})
     asks = door("dora").start(recorded("a"))
-    clock.advance(days=7)
+    clock.advance(days=8)
     without = door("dora", tools=standard(), **config)
     with pytest.raises(AssentError, match="recorder"):
         without.resume(stuck.id)
@@ -361,7 +361,8 @@ def test_retention_takes_each_in_its_time_and_the_log_stays(door: Door, clock: F
     assert kept(dora, runs["completed"]) == kept(dora, runs["approved"]) == (False, False, False)
     assert kept(dora, runs["open"])[0] and runs["open"].status == "awaiting_approval"
     found = dora.verify(anchor)
-    assert found.ok and found.erased == 4 and len(dora.ledger.events()) == before + 4
+    assert found.ok and found.erased == 4 and len(dora.ledger.events()) > before
+    assert sum(event.type == "run.erased" for event in dora.ledger.events()) == 4
     assert {record.rationale for record in dora.decisions() if record.decision in ("approved", "rejected")} == {"lena: said so"}, "who decided, and why, stays"
     dora.close()
     raw = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file() and path.suffix in (".db", ".json", ".md"))

@@ -63,7 +63,8 @@ def verify(
         print_json(found.as_json())
     elif found.ok:
         against = f", and holds the anchor of {earlier.entries} entries" if earlier is not None else ""
-        sys.stdout.write(f"✓ the log is whole: {found.entries} entries{against}, head {found.head[:16]}…\n")
+        gone = f"; the details of {found.erased} runs were erased by retention" if found.erased else ""
+        sys.stdout.write(f"✓ the log is whole: {found.entries} entries{against}, head {found.head[:16]}…{gone}\n")
         if export_anchor is not None:
             sys.stdout.write(f"anchor written to {export_anchor}; keep it where nobody who can change the home can change it\n")
     else:
