@@ -45,7 +45,7 @@ def controls(runtime: Runtime, request: Request | str, *, widgets: Any = None) -
 
 def _widgets() -> Any:
     try:
-        import ipywidgets  # type: ignore[import-untyped]
+        import ipywidgets
     except ModuleNotFoundError:
         return None
     return ipywidgets

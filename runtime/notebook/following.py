@@ -18,7 +18,7 @@ def follow(run: Run, *, timeout_s: float | None = None) -> Run:
         from IPython.display import display
     except ModuleNotFoundError:
         return run.wait(timeout_s)
-    shown: Any = display(show(run), display_id=True)  # type: ignore[no-untyped-call]
+    shown: Any = display(show(run), display_id=True)
     for _ in run.stream(timeout_s=timeout_s):
         if shown is not None:
             shown.update(show(run))

@@ -21,7 +21,7 @@ STYLE = (
 )  # fmt: skip
 _LEVELS = {"LOW": "low", "MEDIUM": "medium", "HIGH": "high", "CRITICAL": "critical"}
 _STATES = {
-    "completed": "good", "approved": "good", "done": "good", "failed": "bad", "rejected": "bad", "denied": "bad", "expired": "bad", "cancelled": "bad",
+    "completed": "good", "verified": "good", "approved": "good", "done": "good", "failed": "bad", "rejected": "bad", "denied": "bad", "expired": "bad", "cancelled": "bad",
     "awaiting_approval": "waits", "in_doubt": "waits", "open": "waits",
 }  # fmt: skip
 

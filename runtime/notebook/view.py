@@ -132,7 +132,7 @@ def results_of(found: Results, known: Sequence[str] = ()) -> str:
         return "–" if reading is None else text(f"{reading:g} {outcome.unit}".strip() if isinstance(reading, float) else f"{reading} {outcome.unit}".strip(), known=known)
 
     outcomes = [
-        (text(o.criterion, known=known), value(o, o.before), value(o, o.after), text(o.improvement or "–"), text(_MET[o.met] + (f": {o.note}" if o.note and o.met is None else "")))
+        (text(o.criterion, known=known), value(o, o.before), value(o, o.after), text(o.improvement) if o.improvement else "–", text(_MET[o.met] + (f": {o.note}" if o.note and o.met is None else "")))
         for o in found.outcomes
     ]
     steps = [
@@ -160,7 +160,7 @@ def _risk(risk: Risk, runtime: Runtime | None) -> str:
 
 
 def _verification(found: Verification, runtime: Runtime | None) -> str:
-    title = f"{badge('done' if found.ok else 'failed')} {text('the log is whole' if found.ok else 'the log does not verify')}"
+    title = f"{badge('verified' if found.ok else 'failed')} {text('the log is whole' if found.ok else 'the log does not verify')}"
     return box(title, f'<div class="q">{found.entries:,} entries, head {text(found.head)}</div>', items(text(one) for one in found.problems))
 
 
