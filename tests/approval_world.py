@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -678,7 +678,7 @@ class World:
             for who in ACTORS if self.may_answer(run, run.open, who, "approve", "seen") and not any(a.who == who and a.verdict == "approve" for a in run.open.answers)
         ]  # fmt: skip
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

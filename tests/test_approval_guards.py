@@ -533,7 +533,7 @@ def test_a_removed_guard_is_found(guard: Guard, monkeypatch: pytest.MonkeyPatch)
     with World(Rules()) as world:
         guard.scenario(world)
     remove(guard, monkeypatch)
-    with World(Rules()) as world, pytest.raises(Exception):  # noqa: PT011, B017 - however it shows, the scenario no longer passes
+    with World(Rules()) as world, pytest.raises(Exception):  # noqa: B017 - however it shows, the scenario no longer passes
         guard.scenario(world)
 
 

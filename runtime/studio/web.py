@@ -26,7 +26,11 @@ from .keys import SESSION_S
 from .visit import COOKIE, HEADERS, Endpoint, Visit, done, is_same_site, page, read_form, shown, to
 
 _NEXT = re.compile(rf"{ROOT}/[A-Za-z0-9_./-]*")
-_FILES = {"page.css": "text/css", "page.js": "text/javascript", "page.svg": "image/svg+xml"}
+_FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1a56b0"/>'
+    '<path d="M8 17l5.5 5.5L24.5 10" fill="none" stroke="#fff" stroke-width="4" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+)
 
 
 def build(open_entrance: Callable[[], Entrance], *, lifespan: Callable[[Starlette], contextlib.AbstractAsyncContextManager[None]] | None = None) -> Starlette:
@@ -46,6 +50,7 @@ def build(open_entrance: Callable[[], Entrance], *, lifespan: Callable[[Starlett
     streams = [("/board/events", live.board), ("/runs/{run_id}/events", live.run), ("/requests/{request_id}/events", live.request)]
     routes = [
         *(Route(f"{ROOT}/{name}", _file(name), methods=["GET"]) for name in _FILES),
+        Route(f"{ROOT}/page.svg", _icon, methods=["GET"]),
         Route(f"{ROOT}/sign-in", _ask_token(open_entrance), methods=["GET"]),
         Route(f"{ROOT}/sign-in", _sign_in(open_entrance), methods=["POST"]),
         Route(f"{ROOT}/sign-out", done(_sign_out, open_entrance), methods=["POST"]),
@@ -117,6 +122,10 @@ def _next(path: str) -> str:
 
 async def _to_inbox(_: HttpRequest) -> Response:
     return to(f"{ROOT}/")
+
+
+async def _icon(_: HttpRequest) -> Response:
+    return Response(_ICON, headers={**HEADERS, "Cache-Control": "no-cache"}, media_type="image/svg+xml")
 
 
 async def _nowhere(_: HttpRequest) -> Response:
