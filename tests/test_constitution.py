@@ -140,7 +140,7 @@ def test_principle_that_does_not_hold_is_an_error_that_names_it(change: dict[str
 def test_hostile_text_does_not_take_long(piece: str) -> None:
     began = time.perf_counter()
     hold([shell(piece * 30_000)])
-    assert time.perf_counter() - began < 0.6
+    assert time.perf_counter() - began < 20  # linear takes a fraction of a second; what is not takes minutes
 
 
 def test_violation_behind_a_long_text_is_found() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -389,6 +394,81 @@ async def test_a_tool_that_raises_raises_in_the_agent_and_is_not_tried_again(doo
     assert (desk.done, runtime.runs()[0].status) == (["broke"], "failed")
     (message,) = told(await host.go(None))
     assert ("no ink" in message.content, message.status, desk.done) == (True, "error", ["broke"])
+
+
+_KILLED = """
+import os, sys
+from langchain.agents import create_agent
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
+from langgraph.checkpoint.sqlite import SqliteSaver
+from assent.runtime.embed import Governed
+from assent.runtime.runtime import Runtime
+
+class Model(GenericFakeChatModel):
+    def bind_tools(self, tools, **given):
+        return self
+
+@tool
+def send(to: str) -> str:
+    "Send."
+    with open(sys.argv[2], "a") as effects:
+        effects.write(to)
+    if sys.argv[4] == "die":
+        os._exit(9)
+    return "sent"
+
+with Runtime(sys.argv[1], workspace=".") as runtime, SqliteSaver.from_conn_string(sys.argv[3]) as saver:
+    call = {"name": "send", "args": {"to": "bob"}, "id": "call_1"}
+    turns = [AIMessage("", tool_calls=[call]), AIMessage("ok")] if sys.argv[4] == "ask" else [AIMessage("ok")]
+    agent = create_agent(Model(messages=iter(turns)), [send], middleware=[Governed(runtime)], checkpointer=saver)
+    on = {"configurable": {"thread_id": "t"}}
+    if sys.argv[4] == "ask":
+        agent.invoke({"messages": [("user", "go")]}, on, durability="sync")
+        runtime.decide(runtime.inbox()[0].id, "approve", resume=False)
+    else:
+        from langgraph.types import Command
+        state = agent.invoke(Command(resume="ring"), on, durability="sync")
+        if "__interrupt__" in state:
+            asked = state["__interrupt__"][0].value
+            print(asked["question"])
+            runtime.decide(asked["request_id"], "happened", reason="it is in the box", resume=False)
+            state = agent.invoke(Command(resume="ring"), on, durability="sync")
+        print(state["messages"][-2].content)
+"""
+
+
+def test_an_agent_that_is_killed_inside_a_tool_does_not_call_it_again(home: Path, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+
+    def agent(does: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", _KILLED, str(home), str(effects), str(tmp_path / "host.db"), does]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout
+
+    assert agent("ask") == (0, "")
+    assert agent("die") == (9, "")
+    assert effects.read_text() == "bob"
+    code, said = agent("live")
+    assert code == 0
+    assert said.splitlines()[0] == "in_doubt"
+    assert "happened" in said
+    assert effects.read_text() == "bob"
+
+
+async def test_two_resumes_at_once_call_it_once(door: Door, desk: Desk, host: Host) -> None:
+    runtime = door()
+    graph = host.agent(says(sends("a", "b"), *["ok"] * 8), desk.all, runtime)
+    await host.go(GO)
+    for request in runtime.inbox():
+        answer(runtime, request.id, "approve")
+    if host.mode == "async":
+        await asyncio.gather(*[graph.ainvoke(Command(resume="ring"), on("t")) for _ in range(4)], return_exceptions=True)
+    else:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: graph.invoke(Command(resume="ring"), on("t")), range(4)))
+    assert sorted(desk.done) == ["sent a", "sent b"]
 
 
 async def test_a_call_in_doubt_is_settled_by_a_person(door: Door, desk: Desk, host: Host) -> None:

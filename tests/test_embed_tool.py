@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -110,6 +112,31 @@ async def test_a_body_that_runs_again_finds_its_run(door: Door, recorder: Record
     end = await host.go(Command(resume="ring"))
     assert len(runtime.runs()) == len(answers(end)) == 1
     assert recorder.names == ["a"]
+
+
+def test_the_run_keeps_its_checkpoints_in_its_own_thread_and_home(door: Door, home: Path) -> None:
+    """A graph that is invoked inside a node would be taken for a part of the host's."""
+    runtime, saver = door(), InMemorySaver()
+    agent = create_agent(says(propose("a"), "done"), [runtime.as_tool()], checkpointer=saver)
+    (asked,) = agent.invoke(GO, on("t"))["__interrupt__"]
+    assert runtime.graph().get_state(on(asked.value["run_id"])).interrupts[0].value["request_id"] == asked.value["request_id"]
+    assert list(runtime.checkpoints.threads()) == [asked.value["run_id"]]
+    assert {found.config["configurable"]["checkpoint_ns"] for found in saver.list(on("t"))} == {""}
+
+
+async def test_the_hosts_observers_see_the_call_and_not_the_run_inside(door: Door, host: Host) -> None:
+    """Tracing of the host sends what it sees to somebody; plans hold more than what they are shown as."""
+    seen: list[str] = []
+
+    class Observer(BaseCallbackHandler):
+        def on_chain_start(self, serialized: Any, inputs: Any, **given: Any) -> None:
+            seen.append(str(given.get("name")))
+
+    host.agent(says(propose("a", level="LOW"), "done"), [door().as_tool()])
+    given: Any = {**on("t"), "callbacks": [Observer()]}
+    await host.graph.ainvoke(GO, given) if host.mode == "async" else host.graph.invoke(GO, given)
+    assert "tools" in seen
+    assert not {"par", "plan", "risk_assessment", "execute", "results"} & set(seen)
 
 
 def test_another_process_goes_on_with_the_hosts_thread(door: Door, recorder: Recorder) -> None:

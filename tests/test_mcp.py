@@ -12,18 +12,17 @@ from typing import Any
 
 import pytest
 
-if not os.environ.get("CI"):
-    pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
+from assent.runtime.runtime import Runtime
+
+from .agents import extra
+
+extra("mcp")
 
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from assent.runtime.runtime import Runtime
-
 LOW = {"problem": {"title": "Say it"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "echo hello"}}]}}
 HIGH = {"problem": {"title": "Leave a mark"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "python3 mark.py"}}]}}
-SERVE = "import typer; from assent.runtime.cli.command import command; from assent.runtime.cli.mcp import mcp; " \
-        "app = typer.Typer(); app.callback()(lambda: None); command(app, 'mcp', panel='')(mcp); app()"  # fmt: skip
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def connect(home: Path, workspace: Path) -> Callable[..., Any]:
     @asynccontextmanager
     async def connecting(*more: str) -> AsyncIterator[Client]:
         server = StdioServerParameters(
-            command=sys.executable, args=["-c", SERVE, "mcp", "--home", str(home), "--workspace", str(workspace), *more], env={**os.environ},
+            command=sys.executable, args=["-m", "assent", "mcp", "--home", str(home), "--workspace", str(workspace), *more], env={**os.environ},
         )
         async with Client(stdio_client(server)) as client:
             yield client

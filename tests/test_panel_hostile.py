@@ -37,7 +37,7 @@ OWN = frozenset("│╭╮╰╯─┊→×…≤≥≈•·")
 _PASS = frozenset("→×…≤≥≈")
 _ESCAPE = re.compile(r"\\(u\{([0-9A-F]{4,6})\}|[nrt\\])")
 _WORST = (
-    *range(0x0, 0x600), *range(0x600, 0x620), *range(0x180B, 0x1810), *range(0x1160, 0x1180), *range(0x2000, 0x2070), *range(0x2190, 0x2200), *range(0x2264, 0x2266), *range(0x2800, 0x2802),
+    *range(0x620), *range(0x180B, 0x1810), *range(0x1160, 0x1180), *range(0x2000, 0x2070), *range(0x2190, 0x2200), *range(0x2264, 0x2266), *range(0x2800, 0x2802),
     *range(0x2500, 0x2580), *range(0x3000, 0x3002), 0x3164, *range(0xD7F0, 0xE010), *range(0xFE00, 0xFE10), *range(0xFEFE, 0xFF65), *range(0xFFA0, 0xFFA1), *range(0xFFE0, 0x10000),
     *range(0x1D173, 0x1D17B), *range(0x1F1E6, 0x1F200), *range(0xE0000, 0xE01F0), *range(0x10FFF0, 0x110000),
 )  # fmt: skip
@@ -160,7 +160,7 @@ def headings(lines: list[str]) -> list[str]:
     return [heading for text in lines for heading in _HEADINGS if text.startswith(f"│  {heading}")]
 
 
-TEXTS = st.fixed_dictionaries({}, optional={name: NASTY for name in ("command", "path", "content", "title", "words", "author", "system", "criterion", "undo")})
+TEXTS = st.fixed_dictionaries({}, optional=dict.fromkeys(("command", "path", "content", "title", "words", "author", "system", "criterion", "undo"), NASTY))
 ENCODABLE = TEXTS.filter(lambda texts: not any(re.search("[\ud800-\udfff]", text) for text in texts.values()))
 
 
@@ -207,15 +207,15 @@ def test_two_plans_that_do_different_things_never_look_the_same(runtime: Runtime
 
 
 @pytest.mark.parametrize("padding", [" ", "\n", "\t", "\u200b", "a", "\n\n# harmless\n", "\u3164"])
-@pytest.mark.parametrize("size", [10, 200, 5_000, 200_000])
+@pytest.mark.parametrize("size", [10, 200, 5_000, 60_000])
 def test_padding_cannot_push_the_dangerous_part_out_of_view(runtime: Runtime, padding: str, size: int) -> None:
     command = "echo " + padding * size + "; rm -rf /"
     review, lines = shown(runtime, plan_of(command=command))
-    screen = re.sub(r"\s*│\s*┊ |\s+│\n│\s+┊ ", "", "\n".join(lines))
+    screen = re.sub(r" *│\n│ *┊ ", "", "\n".join(lines))
     assert "; rm -rf /" in screen or "rm -rf /" in screen
     assert review.risk.whole.level is Level.CRITICAL and "[CRITICAL]" in lines[-2]
     if size >= 5_000:
-        assert not review.is_whole and "NOT ALL OF IT IS SHOWN" in screen and re.search(r"of [\d,]+ (characters|lines)", screen)
+        assert not review.is_whole and "NOT ALL OF IT IS SHOWN" in screen and re.search(r"of\s*[\d,]+\s*(characters|lines)", screen)
 
 
 # --- the inbox --------------------------------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_padding_cannot_push_the_dangerous_part_out_of_view(runtime: Runtime, pa
 @settings(max_examples=150, deadline=None)
 @given(NASTY, NASTY)
 def test_a_row_of_the_inbox_is_one_row(title: str, requester: str) -> None:
-    rows = [["req_1", ("HIGH", ""), "plan", "1 h ago", one_line(requester or "r", 30), one_line(title, 120, prose=True)], ["req_2", ("LOW", ""), "plan", "2 h ago", "dora", "plain"]]
+    rows: list[list[str | tuple[str, str]]] = [["req_1", ("HIGH", ""), "plan", "1 h ago", one_line(requester or "r", 30), one_line(title, 120, prose=True)], ["req_2", ("LOW", ""), "plan", "2 h ago", "dora", "plain"]]
     stream = io.StringIO()
     for row in columns(rows):
         put(console(stream), row)

@@ -27,6 +27,7 @@ _SECRET_RULES = frozenset({"sql.catalogue", "sql.secret_name", "python.environme
 _ANYWHERE = Surroundings(workspace="/")
 
 _WORD = re.compile(r"""[^\s'"`|&;<>(){}$=,\[\]]+""")
+_BLANKS = re.compile(r"\s{2,}")
 _TARGETS = re.compile(
     r"""(?:>{1,2}\|?|&>{1,2})\s*["']?([^\s'"|&;<>()]+)|(?:-o|-O|--output|--output-document|-t|--target-directory)[=\s]["']?([^\s'"|&;<>()]+)|\bof=([^\s'"]+)"""
 )
@@ -74,7 +75,8 @@ def facts_of(kind: str, payload: object, risk: Risk) -> Facts:
         risk: its own assessment.
     """
     text = _text(payload)
-    lowered = text.lower()
+    # A run of blanks says what one blank says; expressions that begin at a line feed would otherwise look at each run once from each of its lines.
+    lowered = _BLANKS.sub(lambda run: "\n" if "\n" in run[0] else " ", text.lower())
     reading = kind == "http" and isinstance(payload, Mapping) and str(payload.get("method", "")).upper() in ("GET", "HEAD")
     fetched = kind == "http" and reading
     named = frozenset() if kind == "http" else frozenset(_clean(word) for word in _WORD.findall(text)[:_MOST_WORDS])

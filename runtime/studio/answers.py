@@ -76,9 +76,9 @@ def read_answer(value: Any, shown: Shown) -> Answer | None:
     Raises:
         InvalidDocument: it is not understood; says what would be.
     """
-    value = _unwrapped(value)
-    if value is None or value == {} or (isinstance(value, str) and value.strip().lower() in _DOORBELLS):
+    if is_doorbell(value):
         return None
+    value = _unwrapped(value)
     if isinstance(value, str):
         return _text(value, shown)
     if isinstance(value, Mapping) and "decisions" in value:
@@ -276,14 +276,12 @@ def _typed(value: str, annotation: Any, before: Any) -> Any:
 
 
 def _same(value: Any, shown: Any) -> bool:
-    return bool(value == shown or (isinstance(value, str) and not isinstance(shown, str) and _reads_as(value, shown)))
-
-
-def _reads_as(text: str, value: Any) -> bool:
-    try:
-        return bool(json.loads(text) == value)
-    except ValueError:
-        return False
+    if isinstance(value, str) and not isinstance(shown, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return False
+    return bool(value == shown)
 
 
 def _allowed(answer: Answer, shown: Shown) -> Answer:

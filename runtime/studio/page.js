@@ -1,6 +1,12 @@
 // What a script adds to the page: live parts follow the server. Everything else works without it.
 "use strict";
 
+async function load() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  // What comes from our own server is escaped there; the parser runs no scripts in it.
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
 function follow(element) {
   const source = new EventSource(element.dataset.live);
   let busy = false;
@@ -9,18 +15,21 @@ function follow(element) {
     if (busy) { again = true; return; }
     busy = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = await load();
       const part = fresh.getElementById(element.id);
       if (!part) { location.reload(); return; }
       const open = [...element.querySelectorAll("details")].map((one) => one.open);
-      // What comes from our own server is escaped there; the parser runs no scripts in it.
       element.replaceChildren(...part.childNodes);
       [...element.querySelectorAll("details")].forEach((one, n) => { one.open = open[n] || false; });
       const count = document.querySelector(".top nav");
       const newer = fresh.querySelector(".top nav");
       if (count && newer) count.replaceWith(newer);
-      if (!part.dataset.live) { source.close(); location.reload(); }
+      if (!part.dataset.live) {
+        // Nothing changes any more, and what stands around the live part (the forms that steer) may have gone with it.
+        source.close();
+        element.removeAttribute("data-live");
+        document.getElementById("main").replaceChildren(...(await load()).getElementById("main").childNodes);
+      }
     } finally {
       busy = false;
       if (again) { again = false; refresh(); }
