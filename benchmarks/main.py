@@ -6,7 +6,8 @@
    steps with `SqliteSaver` in `sync` durability. The ledger runs at full durability.
 2. One durable step in plans of 10, 100 and 1,000 steps, against one plain SQLite commit of the same bytes at the same durability; and the
    size of what lies on disk.
-3. The oldest 50 of 10,000 pending requests after opening.
+
+The inbox has its own: `benchmarks/inbox.py`; fan-out too: `benchmarks/fanout.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from langgraph.types import Command, interrupt
 
 import assent
 from assent.runtime.keep import write_whole
-from assent.runtime.ledger import log
 from assent.schemas.plan import Plan
 
 STEPS = 5
@@ -171,35 +171,13 @@ def plain_commits(path: Path, count: int, journal: str, synchronous: int, *, byt
         return (time.perf_counter() - began) / count * 1000
 
 
-def pending(count: int) -> dict[str, Any]:
-    """Time the first page of an inbox of `count` requests."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with assent.open(folder / "home", workspace=folder) as door:
-            run = door.start(plan_of(1, "hello"))
-            with door.ledger.store.write() as c:
-                row = c.execute("SELECT * FROM request").fetchone()
-                marks = ",".join("?" * len(row))
-                # Copies with other ids and runs: the page is what is measured, not the writing.
-                c.executemany(f"INSERT INTO request VALUES ({marks})", [(f"req_{n:016d}", f"run_{n}", *row[2:]) for n in range(count - 1)])
-            assert run.id and log.GENESIS
-        times = []
-        for _ in range(5):
-            with assent.open(folder / "home", workspace=folder) as door:
-                began = time.perf_counter()
-                page = door.inbox(limit=50)
-                times.append((time.perf_counter() - began) * 1000)
-                assert len(page) == 50
-    return {"pending": count, "ms": statistics.median(times), "first_ms": times[0], "bar": 5.0}
-
-
 def main() -> None:
     """Run everything and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    found: dict[str, Any] = {"workflow": workflows(given.rounds), "steps": [long_plan(n) for n in (10, 100, 1000)], "inbox": pending(10_000)}
+    found: dict[str, Any] = {"workflow": workflows(given.rounds), "steps": [long_plan(n) for n in (10, 100, 1000)]}
     if given.json:
         print(json.dumps(found))
         return
@@ -209,8 +187,6 @@ def main() -> None:
         print(
             f"plan of {s['steps']:5d} steps               {s['ms_per_step']:8.2f} ms a step   plain commit of {s['bytes']} bytes {s['plain_commit_ms']:8.2f} ms   ratio {s['ratio']:.2f} (bar {s['bar']})   {s['mb']:.2f} MB"
         )
-    i = found["inbox"]
-    print(f"oldest 50 of {i['pending']} pending       {i['ms']:8.2f} ms (bar {i['bar']})")
 
 
 if __name__ == "__main__":
