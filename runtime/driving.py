@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..schemas.errors import AssentError
+from ..tools.toolbox import Toolbox
+from .embed.elsewhere import acts_here
 from .home import Home
 from .ledger.ledger import Ledger
 
@@ -19,13 +21,16 @@ class Driving:
 
     home: Home
     ledger: Ledger
+    tools: Toolbox
     ports: Any
     channels: Any
     checkpoints: Any
     _tell: Callable[[], None]
 
     def _drive(self, run_id: str) -> None:
-        """Run the graph until the run is over or waits. The caller owns the run."""
+        """Run the graph until the run is over or waits, or until it is an agent's turn. The caller owns the run."""
+        if not acts_here(self.tools, self.ledger.plan(run_id)):
+            return
         from langgraph.types import Command
 
         config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}

@@ -28,7 +28,7 @@ from ..schemas.errors import (
     StaleDecision,
 )
 from ..schemas.event import Anchor, Verification
-from ..schemas.plan import Call, Plan
+from ..schemas.plan import Plan
 from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
@@ -37,6 +37,7 @@ from .authoring import Authoring, governed
 from .desk import Desk
 from .driving import Driving
 from .edits import edited
+from .embed.elsewhere import actions_of
 from .home import Home
 from .intake import Reading, read, said, take_in
 from .keep import Keep
@@ -398,13 +399,9 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
         from ..policies.risk.assess import assess
         from ..policies.risk.sequence import assess_sequence
 
-        def actions(call: Call) -> Any:
-            args = self.tools.parse(call.tool, call.args)  # first, because it says which tool is gone
-            return self.tools[call.tool].actions(args)
-
         around = self.surroundings
         weighed = plan_risk(
-            plan, actions=actions, judge=lambda k, p: assess(k, p, around), together=assess_sequence,
+            plan, actions=lambda call: actions_of(self.tools, call), judge=lambda k, p: assess(k, p, around), together=assess_sequence,
         )
         return governed(plan, weighed)
 

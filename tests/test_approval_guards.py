@@ -5,7 +5,28 @@ A guard is removed by rewriting the source of the function that holds it, in mem
 - quickly, under a scenario written for it (`test_a_removed_guard_is_found`), which passes with the guard in place;
 - slowly, under the machine of `test_approval_machine.py` (`pytest -m slow`), which does not know what was removed.
 
-RESULTS
+Results: 51 guards, 51 found by their scenario; 46 lie in the machine's world, 46 found by the machine within 250 examples of 30 to 40 actions. Its first
+version found 35 of the 46; what it lacked were actions that go together (edit there and back, be asked again after a lost role, swap roles along a
+chain, ask on the second on which a grant ends), and those it has now. Found by the machine, in seconds:
+
+    who       agents never decide 3, requester does not approve 1, editor is a contributor 1, duties are separated at dispatch as well 6,
+              an answer takes a role 1, roles are those of now 6, critical takes a reason 1
+    how many  one person counts once 19, critical takes two 1, a plan may ask for two 1, a chain is answered in order 10, each stage has its own
+              roles 1, a changed mind counts from then on 1, the last answer counts 1, enough rejections end it 1, a rejection takes a role of
+              now 28, LOW flows only where it may 3, the backup waits until it is called 2
+    bytes     an answer is about these bytes 9, an edit makes approvals void 2, each asking adds up by itself 14, no edit after the first step 1
+    when      decide-by is outside 2, what expired stays expired 1, the clock of the log never runs back 1, execute-within is outside 1,
+              an approval runs out 7, steps run inside the window 1, a stop is a stop 10
+    grants    critical is never granted 17, a grant has a highest level 1, uses are counted 1, uses are counted inside a plan 1, a grant covers its
+              command 1, a grant covers its requester 18, nobody grants to themselves 1, a grant is worth the role of now 2, a grant fills no
+              chain 2, a grant is given by who may 1, a grant is revoked by who may 1, a revoked grant covers nothing 9, the end of a grant is
+              outside 5, a plan that asks for people gets people 5, each call that would not flow is covered 6, a grant of something else
+              covers nothing 33, a void approval keeps no grant from covering 46
+
+Found by their scenario only, because the machine's steps neither fail nor crash, its agents have no tier, and nobody in it writes to the database:
+a run that is over does nothing, a call is dispatched once, an agent's tier holds at dispatch, the log holds every decision, a retry takes a grant that
+holds now. Three guards stand behind one another ("critical is never granted"), and two each ("a revoked grant covers nothing", "the end of a grant is
+outside", "a grant of something else covers nothing"): there all of them are removed, because one alone is made good by the next.
 """
 
 from __future__ import annotations
