@@ -57,12 +57,27 @@ class Facts:
     grants: Mapping[int, Grant] | None = None
 
 
-def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ruling:
+@dataclass(frozen=True)
+class Assent:
+    """What people say to a plan, whatever the time is: what it takes (`None`: nobody), and when the answers that give it were given."""
+
+    needs: Need | None
+    granted_at: datetime | None = None
+
+
+def assent_of(facts: Facts, policy: Policy) -> Assent:
+    """Weigh the recorded answers. The same for every step and time under the same facts, so a caller may keep it for as long as they stay."""
+    needs = need(facts.risk.level, facts.plan, facts.contributors, policy, backup=facts.backup)
+    return Assent(needs, None if needs is None or facts.unproved else max(_granted(facts, needs, policy), default=None))
+
+
+def may_run(direction: Direction, step: int, facts: Facts, policy: Policy, *, assent: Assent | None = None) -> Ruling:
     """Rule on one call.
 
     Args:
         direction: `do` or `undo` a step, or measure `before` or `after`.
         step: number of the step, or of the measure, from 1.
+        assent: what `assent_of` said of these facts; weighed here where it is absent.
     """
     run, plan = facts.run, facts.plan
     if run.digest != plan.digest:
@@ -83,7 +98,7 @@ def may_run(direction: Direction, step: int, facts: Facts, policy: Policy) -> Ru
         return tier
     if direction != "after" and not is_open(policy.windows, plan.execution_window, facts.now):
         return _deny("window.closed", "outside the execution window")
-    return _is_approved(facts, policy, measuring=direction == "after")
+    return _is_approved(facts, assent or assent_of(facts, policy), policy, measuring=direction == "after")
 
 
 def beyond_tier(tier: int | None, plan: Plan, level: Level, policy: Policy) -> Ruling:
@@ -101,13 +116,12 @@ def beyond_tier(tier: int | None, plan: Plan, level: Level, policy: Policy) -> R
     return Ruling(answer="allow", rules=("tier.authority",))
 
 
-def _is_approved(facts: Facts, policy: Policy, *, measuring: bool) -> Ruling:
-    question = need(facts.risk.level, facts.plan, facts.contributors, policy, backup=facts.backup)
+def _is_approved(facts: Facts, assent: Assent, policy: Policy, *, measuring: bool) -> Ruling:
+    question, granted = assent.needs, assent.granted_at
     if question is None:
         return Ruling(answer="allow", rules=("auto.low",))
     if facts.unproved:
         return _deny("decision.unproved", f"the log does not hold decision {facts.unproved[0]}; `assent verify` tells what else was changed")
-    granted = max(_granted(facts, question, policy), default=None)
     if granted is None and facts.grants is not None:
         return Ruling(answer="allow", rules=("grant", *sorted({grant.id for grant in facts.grants.values()})))
     if granted is None:

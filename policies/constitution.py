@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -80,6 +80,13 @@ class Deed:
     where: str
     call: Call
     findings: tuple[str, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """Everything that its arguments say, in lower case; read once, because every principle asks."""
+        text = "\n".join(_texts(self.call.args)).lower()
+        # What is too long to be read as a whole is read at both ends, where commands stand; the assessor refuses such lengths anyway.
+        return text if len(text) <= LONGEST else text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
 
 
 @dataclass(frozen=True)
@@ -208,19 +215,16 @@ def _problems(principle: Principle) -> Iterator[str]:
 
 def _violations(principle: Principle, calls: Iterable[Deed]) -> Iterator[Violation]:
     for deed in calls:
-        text = "\n".join(_texts(deed.call.args)).lower()
-        # What is too long to be read as a whole is read at both ends, where commands stand; the assessor refuses such lengths anyway.
-        text = text if len(text) <= LONGEST else text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
-        if any(_holds(one, deed, text) for one in principle.when):
+        if any(_holds(one, deed) for one in principle.when):
             yield Violation(principle.id, deed.where, principle.text)
 
 
-def _holds(when: When, deed: Deed, text: str) -> bool:
+def _holds(when: When, deed: Deed) -> bool:
     if when.tools and deed.call.tool not in when.tools:
         return False
     if when.findings and not any(fnmatchcase(rule, wanted) for rule in deed.findings for wanted in when.findings):
         return False
-    return all(re.search(pattern, text, re.MULTILINE) for pattern in when.patterns)
+    return all(re.search(pattern, deed.text, re.MULTILINE) for pattern in when.patterns)
 
 
 def _texts(value: Any) -> Iterator[str]:

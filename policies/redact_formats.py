@@ -37,9 +37,8 @@ _PAIR_INLINE = re.compile(r"""["'][\w.-]{1,253}["']\s{0,8}:\s{0,8}["']([^"'\\]{1
 
 def shaped_secrets(text: str) -> Iterator[Span]:
     """Yield every secret that its own shape gives away."""
-    for form in table().formats:
-        if any(word in text for word in form.words):
-            yield from _of(form, text)
+    for form in table().likely(text):
+        yield from _of(form, text)
     if "eyJ" in text or "eyI" in text:
         yield from _web_tokens(text)
     if "PRIVATE KEY" in text:

@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
+_START = 3
+"""How much of a word is its start, by which short texts are asked."""
+_SHORT = 400
+"""A text of up to this many characters is looked up by its own starts of words; asking a longer one for each word is faster."""
 _ESCAPES = (r"\\[nrtfbv]", "%[0-9A-Fa-f]{2}", r"\\u00[0-9A-Fa-f]{2}")
 """A word may begin behind one of these, though it ends in a letter or digit: escapes of JSON and of URLs."""
 
@@ -51,6 +56,32 @@ class Table:
     names: dict[str, frozenset[str]]
     values: dict[str, tuple[str, ...]]
     commands: tuple[Command, ...]
+
+    def likely(self, text: str) -> Iterator[Format]:
+        """Yield the formats one of whose words stands in a text, each once."""
+        words: Iterable[tuple[str, Format]] = self._words
+        if len(text) <= _SHORT:
+            # Most texts are short, and asking each for three hundred words costs more than all the rest of looking for secrets.
+            starts = {text[at : at + _START] for at in range(len(text) - _START + 1)}
+            words = (*self._short_words, *(pair for start in starts & self._by_start.keys() for pair in self._by_start[start]))
+        found = {id(form): form for word, form in words if word in text}
+        yield from found.values()
+
+    @cached_property
+    def _words(self) -> tuple[tuple[str, Format], ...]:
+        return tuple((word, form) for form in self.formats for word in form.words)
+
+    @cached_property
+    def _short_words(self) -> tuple[tuple[str, Format], ...]:
+        return tuple((word, form) for word, form in self._words if len(word) < _START)
+
+    @cached_property
+    def _by_start(self) -> dict[str, list[tuple[str, Format]]]:
+        found: dict[str, list[tuple[str, Format]]] = {}
+        for word, form in self._words:
+            if len(word) >= _START:
+                found.setdefault(word[:_START], []).append((word, form))
+        return found
 
 
 @lru_cache(maxsize=1)

@@ -8,8 +8,10 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
+
+from .keep import place_whole
+from .ledger.tables import with_write_ahead_log
 
 _SET_UP = 1
 
@@ -35,6 +40,7 @@ class Checkpoints(SqliteSaver):
             self.is_setup = True
         if not self.is_setup:
             super().setup()
+            # Another process may be doing the same at this moment; every statement may be run twice.
             self.conn.execute(f"PRAGMA user_version = {_SET_UP}")
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -83,7 +89,20 @@ def set_aside(path: Path) -> None:
         Path(f"{path}{beside}").unlink(missing_ok=True)
 
 
+@cache
+def _empty() -> bytes:
+    """Return the file of a new store, set up by the saver's own statements, with the write-ahead log switched on in its header."""
+    with contextlib.closing(sqlite3.connect(":memory:", check_same_thread=False)) as fresh:
+        SqliteSaver(fresh).setup()
+        fresh.execute(f"PRAGMA user_version = {_SET_UP}")
+        fresh.commit()
+        return with_write_ahead_log(fresh.serialize())
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        # Whole, so that nobody ever sees half of it; making the tables in place takes ten times as long.
+        place_whole(path, _empty())
     connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
     try:
         connection.execute("PRAGMA synchronous = OFF")

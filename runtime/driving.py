@@ -33,7 +33,8 @@ class Driving:
             return
         from langgraph.types import Command
 
-        config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}
+        # One station at a time: the saver's work needs one thread, and each further one costs as much as a commit.
+        config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000, "max_concurrency": 1}
         begin: Any = {"run_id": run_id}
         known, waits = self._bookmark(run_id, config)
         try:

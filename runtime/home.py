@@ -25,7 +25,8 @@ class Home:
         home = cls(Path(path).expanduser().absolute())
         try:
             for folder in (home.root, home.artifacts, home.locks, home.scratch):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not folder.is_dir():
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(f"{home.root} cannot be made: {error}", hint="choose another home with --home, or mend the folder's permissions") from error
         if not os.access(home.root, os.W_OK):

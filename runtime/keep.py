@@ -5,6 +5,7 @@ Rules: bytes are on disk before their digest is told; what is read back is check
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -76,9 +77,31 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise StoreUnavailable(f"{path} cannot be written: {error.strerror}", hint="free disk space or mend the disk, then resume the run") from error
 
 
+def place_whole(path: Path, data: bytes) -> None:
+    """Put a file where there is none, whole and not durable; one that somebody put there meanwhile stays.
+
+    Raises:
+        StoreUnavailable: the disk is full or cannot be written.
+    """
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            with contextlib.suppress(OSError):  # it is there by now, or there are no hard links here; either way the caller goes on
+                os.link(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be written: {error.strerror}", hint="free disk space or mend the disk, then resume the run") from error
+
+
 def _write_whole(path: Path, data: bytes, *, durable: bool) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -19,7 +19,9 @@ def _aware(value: datetime) -> datetime:
 
 def stamp(value: datetime) -> str:
     """Write an aware time as UTC with microseconds and `Z`; the text sorts as the time does."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 At = Annotated[datetime, AfterValidator(_aware), PlainSerializer(stamp, return_type=str, when_used="json")]

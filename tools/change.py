@@ -11,6 +11,7 @@ leaves at its place (for a move at the target; empty: no file).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -55,9 +56,12 @@ def note(args: FilesArguments, place: Place) -> dict[str, Any]:
 
     Side effects: keeps the bytes.
     """
-    seen = _look(place, args.path)
     if args.operation == "read":
+        # Reading it twice would tell nothing more; what it is, is refused before anything is dispatched.
+        with contextlib.suppress(FileNotFoundError), confine.spot(place, args.path) as here:
+            content.check(here)
         return {}
+    seen = _look(place, args.path)
     noted: dict[str, Any] = {"existed": seen is not None, "after": "", "created_parents": []}
     if seen is not None:
         noted |= {"digest": place.keep.put(seen.data), "mode": seen.mode, "owner": list(seen.owner), "size": seen.size}

@@ -53,6 +53,11 @@ class State:
         return len(self.data)
 
 
+def check(here: Spot) -> None:
+    """Refuse what is there and no regular file. Raises: ToolRefused; FileNotFoundError."""
+    _regular(os.stat(here.name, dir_fd=here.folder, follow_symlinks=False), here.path)
+
+
 def look(here: Spot, limit: int = LARGEST_BYTES) -> State | None:
     """Read the file; None when there is none.
 
@@ -72,7 +77,10 @@ def look(here: Spot, limit: int = LARGEST_BYTES) -> State | None:
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         _regular(found, here.path)
-        data = file.read(limit + 1)
+        # As much as it says it holds and one byte more; a file that grows meanwhile is read on.
+        data = file.read(min(found.st_size, limit) + 1)
+        if len(data) > found.st_size:
+            data += file.read(limit + 1 - len(data))
     if len(data) > limit:
         raise ToolRefused(f"{here.path!r} has more than {limit} bytes, the most this tool takes", rule="file.size")
     return State(data, digest(data), stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid), _identity(found))

@@ -32,14 +32,18 @@ def meets(patterns: tuple[str, ...], unless: tuple[str, ...] = ()) -> Question:
     yes, no = _joined(patterns), _joined(unless)
 
     def question(path: str) -> bool:
-        lowered = path.lower()
-        return any(yes.search(each) and not no.search(each) for each in dict.fromkeys((lowered, _without_tails(lowered))))
+        return any(yes.search(each) and not no.search(each) for each in _spellings(path))
 
     return question
 
 
-def _without_tails(path: str) -> str:
-    return "/".join(name.rstrip(" .").lstrip(" ") or name for name in path.split("/"))
+@lru_cache(maxsize=1024)
+def _spellings(path: str) -> tuple[str, ...]:
+    """Return a path as file systems may read it; kept, because many questions are asked about one path in a row."""
+    lowered = path.lower()
+    if " " not in lowered and "." not in lowered:
+        return (lowered,)
+    return tuple(dict.fromkeys((lowered, "/".join(name.rstrip(" .").lstrip(" ") or name for name in lowered.split("/")))))
 
 
 def _joined(patterns: Iterable[str]) -> re.Pattern[str]:

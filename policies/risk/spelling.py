@@ -10,6 +10,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ...schemas.risk import Level, Reason
 
@@ -27,6 +28,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _ODD = frozenset(';|<>`"')
 
 
+@lru_cache(maxsize=1024)
 def misspelt(path: str) -> tuple[Reason, ...]:
     """Return what makes a spelling ambiguous; nothing for a plain one."""
     if not path.strip():

@@ -19,8 +19,11 @@ from ...schemas.plan import Plan
 from ...schemas.risk import Level
 from ...schemas.run import RunRow
 from . import log, outbox, plans
+from .known import Known
 from .rows import REMEDY
 from .store import Store
+
+_MOST_KNOWN = 64
 
 
 class Base:
@@ -46,6 +49,7 @@ class Base:
         self._assess = assess
         self._risks: dict[str, PlanRisk] = {}
         self._plans: dict[str, Plan] = {}
+        self._runs_known: dict[str, Known] = {}
         self.listeners: list[Callable[[Event], None]] = []
         self._told = 0
         with self.store.read() as c:
@@ -65,6 +69,7 @@ class Base:
     def look_again(self) -> None:
         """Assess plans anew from here on: what a path leads to may have changed since they were assessed."""
         self._risks.clear()
+        self._runs_known.clear()
 
     def _plan_in_force(self, c: Any, run: RunRow) -> Plan | None:
         if not run.version:
@@ -82,9 +87,19 @@ class Base:
         with self.store.read() as c:
             return log.events(c, run_id, after=after, limit=limit)
 
+    def _known(self, c: Any, run_id: str) -> Known:
+        """Return what is known of a run, read again where anything may have changed; inside a transaction or under the store's lock."""
+        generation = self.store.look()
+        found = self._runs_known.get(run_id)
+        if found is None or found.generation != generation:
+            if len(self._runs_known) >= _MOST_KNOWN:
+                self._runs_known.clear()
+            found = self._runs_known[run_id] = Known(c, run_id, generation)
+        return found
+
     @contextlib.contextmanager
-    def _write(self, *, deferred: bool = False) -> Iterator[Any]:
-        with self.store.write(deferred=deferred) as c:
+    def _write(self, *, deferred: bool = False, keeping: bool = False) -> Iterator[Any]:
+        with self.store.write(deferred=deferred, keeping=keeping) as c:
             yield c
         if self.listeners and not self.store.connection.in_transaction:
             self._tell()

@@ -14,7 +14,7 @@ from ...schemas.grant import Grant
 from ...schemas.plan import Plan
 from ...schemas.ruling import Ruling
 from ...schemas.run import RunRow
-from . import dispatches, grants, log, plans, requests, runs, waiting
+from . import dispatches, grants, log, plans, runs
 from .base import Base
 
 
@@ -35,29 +35,32 @@ class Effects(Base):
         Returns:
             The dispatch; or the `Ruling` that refused it, whose rules say whether a person can cure it (`authority.CURABLE`).
         """
-        with self._write() as c:
+        with self._write(keeping=True) as c:
             at = log.now(c, self.clock)
+            known = self._known(c, run_id)
             if finishing is not None:
-                dispatches.close(c, *finishing, at)
-            run = runs.get(c, run_id)
+                known.keep(dispatches.close(c, *finishing, at))
+            run = known.run
             plan = self._require(c, run)
-            known = dispatches.of_step(c, run_id, plan.digest, step, measures=direction in ("before", "after"))
-            given, unproved = requests.proved(c, run_id)
+            before_it = known.of_step(plan.digest, step, measures=direction in ("before", "after"))
+            given, unproved = known.proved
             facts = authority.Facts(
-                run=run, plan=plan, risk=self.risk(plan).whole, decisions=given, contributors=plans.contributors(c, run_id), dispatches=known,
+                run=run, plan=plan, risk=self.risk(plan).whole, decisions=given, contributors=known.contributors, dispatches=before_it,
                 now=at, unproved=unproved, went_wrong=direction == "undo" and dispatches.went_wrong(c, run_id, plan.digest),
-                back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=waiting.backup_since(c, run_id, plan.digest),
-                grants=self.covered(c, run, plan, at) if direction in ("do", "before") else None,
+                back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=known.has_backup,
+                grants=self.covered(c, run, plan, at) if direction in ("do", "before") and known.may_have_grants else None,
             )
-            ruling = authority.may_run(direction, step, facts, self.policy)
+            known.assent = known.assent or authority.assent_of(facts, self.policy)
+            ruling = authority.may_run(direction, step, facts, self.policy, assent=known.assent)
             if not ruling.is_allowed:
                 log.append(c, run_id, "step.refused", at, "system", {"direction": direction, "rules": list(ruling.rules), "step": step})
                 return ruling
-            attempt = 1 + sum(d.direction == direction for d in known)
+            attempt = 1 + sum(d.direction == direction for d in before_it)
             found = dispatches.insert(
                 c, deployment=self.deployment, run_id=run_id, digest=plan.digest, step=step, direction=direction, attempt=attempt,
                 effect_class=effect_class, before=before, rules=ruling.rules, at=at,
             )
+            known.keep(found)
             grant = (facts.grants or {}).get(step) if direction == "do" and "grant" in ruling.rules else None
             if grant is not None:
                 grants.use(c, grant, key=found.key, run_id=run_id, step=step, cost_usd=Decimal(plan.steps[step - 1].cost_usd or "0"), at=at)
@@ -100,8 +103,11 @@ class Effects(Base):
 
     def receive(self, dispatch: Dispatch, receipt: Receipt, *, deferred: bool = False) -> Dispatch:
         """Record what came of a dispatched call. `deferred` only where losing the record is harmless because the effect can be looked up."""
-        with self._write(deferred=deferred) as c:
-            return dispatches.close(c, dispatch, receipt, log.now(c, self.clock))
+        with self._write(deferred=deferred, keeping=True) as c:
+            known = self._known(c, dispatch.run_id)
+            closed = dispatches.close(c, dispatch, receipt, log.now(c, self.clock))
+            known.keep(closed)
+            return closed
 
     def doubt(self, dispatch: Dispatch, why: str) -> Dispatch:
         """Mark a dispatched call whose receipt is missing as in doubt."""
@@ -110,5 +116,5 @@ class Effects(Base):
     def dispatches(self, run_id: str) -> list[Dispatch]:
         """Return every dispatched call of a run in the order in which they began."""
         with self.store.read() as c:
-            return dispatches.of_run(c, run_id)
+            return self._known(c, run_id).dispatches
 

@@ -62,6 +62,11 @@ def _is_logged(c: sqlite3.Connection, grant: Grant, raw: str, seq: int) -> bool:
     return entry is not None and (entry["type"], entry["actor"], entry["data"]) == ("grant.given", grant.by.id, _facts(grant, raw))
 
 
+def any_given(c: sqlite3.Connection) -> bool:
+    """Tell whether a grant was ever given here."""
+    return c.execute("SELECT 1 FROM standing_grant LIMIT 1").fetchone() is not None
+
+
 def every(c: sqlite3.Connection, *, limit: int) -> list[Grant]:
     """Return grants, those that end last first."""
     rows = c.execute(f"SELECT {_COLUMNS} FROM standing_grant ORDER BY expires_at DESC, id LIMIT ?", (limit,))  # noqa: S608

@@ -55,7 +55,7 @@ class Ledger(Asking, Effects, Standing):
     def run(self, run_id: str) -> RunRow:
         """Return a run at a glance. Raises: NotFound."""
         with self.store.read() as c:
-            return runs.get(c, run_id)
+            return self._known(c, run_id).run
 
     def runs(self, *, status: str | None = None, limit: int = 50) -> list[RunRow]:
         """Return runs, newest first."""
@@ -76,7 +76,7 @@ class Ledger(Asking, Effects, Standing):
     def plan(self, run_id: str) -> Plan | None:
         """Return the plan in force, decoded from its bytes; `None` while there is none."""
         with self.store.read() as c:
-            return self._plan_in_force(c, runs.get(c, run_id))
+            return self._plan_in_force(c, self._known(c, run_id).run)
 
     def weigh(self, run_id: str) -> tuple[Literal["low", "needs approval", "denied"], Level, tuple[str, ...]]:
         """Record the risk of the plan in force and say where it leads: (route, level, reasons of a denial)."""

@@ -29,7 +29,7 @@ class Connection(sqlite3.Connection):
     """A connection that knows the newest entry while it holds the write transaction, in which nobody else can add one."""
 
     newest: tuple[int, bytes, datetime] | None = None
-    """Set by `append`; whoever begins or undoes a transaction sets it to `None`."""
+    """Set by `append`; whoever undoes something, or sees that another connection committed, sets it to `None`."""
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -103,15 +103,17 @@ def events(connection: sqlite3.Connection, run_id: str = "", *, after: int = 0, 
 
 
 def _check(value: Any) -> None:
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return
+    if kind is dict:
         for key, inner in value.items():
-            if not isinstance(key, str) or not key.isascii():
+            if type(key) is not str or not key.isascii():
                 raise ValueError(f"a log entry has ASCII keys, found {key!r}")
-            _check(inner)
-    elif isinstance(value, list | tuple):
+            if type(inner) is not str:
+                _check(inner)
+    elif kind is list or kind is tuple:
         for inner in value:
             _check(inner)
-    elif isinstance(value, bool | str) or value is None:
-        return
-    elif not isinstance(value, int) or abs(value) > LARGEST:
+    elif kind is not int or abs(value) > LARGEST:
         raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")

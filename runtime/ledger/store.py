@@ -24,6 +24,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ...schemas.errors import StoreCorrupt, StoreError, StoreNewer, StoreUnavailable, StoreUnsafe
+from ..keep import write_whole
 from . import log, tables
 from .rows import REMEDY
 
@@ -50,6 +51,9 @@ class Store:
         """The flow whose deferred writes are in the open transaction."""
         self._busy_s = busy_s
         self._writes = 0
+        self.generation = 0
+        """Changes with everything that may have changed what the file holds, except what is written `keeping` it."""
+        self._version = -1
         self._gate = -1
         self._is_checked = False
         with translated(path):
@@ -59,7 +63,7 @@ class Store:
             self._gate = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             if path.stat().st_size == 0:
                 with self._gated():
-                    _begin_file(path)
+                    _found(path, clock)
             self.connection = sqlite3.connect(
                 path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256, factory=log.Connection
             )
@@ -108,8 +112,12 @@ class Store:
             raise
 
     @contextlib.contextmanager
-    def write(self, *, deferred: bool = False) -> Iterator[sqlite3.Connection]:
-        """Hold the write transaction; commit at the end unless `deferred`, undo everything on an exception."""
+    def write(self, *, deferred: bool = False, keeping: bool = False) -> Iterator[sqlite3.Connection]:
+        """Hold the write transaction; commit at the end unless `deferred`, undo everything on an exception.
+
+        Args:
+            keeping: the writer tells whoever keeps what was read (`known.py`) itself, so the generation stays.
+        """
         with self.lock, translated(self.path):
             flow = _FLOWS.get().get(id(self))
             if self.connection.in_transaction and flow is not self._open_for:
@@ -122,6 +130,8 @@ class Store:
                 self._begin()
             try:
                 yield self.connection
+                if not keeping:
+                    self.generation += 1
                 if joined:
                     self.connection.execute("RELEASE part")
                 if deferred and flow is not None:
@@ -184,11 +194,27 @@ class Store:
         self._enter()
         try:
             self._check()
-            self.connection.newest = None
             self.connection.execute("BEGIN IMMEDIATE")
+            self._look()
         except BaseException:
             self._leave()
             raise
+
+    def look(self) -> int:
+        """Return the generation after a look at what other connections committed since the last one."""
+        if not self.connection.in_transaction:
+            self._look()
+        return self.generation
+
+    def _look(self) -> None:
+        version = self.connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._forget()
+
+    def _forget(self) -> None:
+        self.generation += 1
+        self.connection.newest = None
 
     def _check(self) -> None:
         """Look through the whole file before the first write: nothing is dispatched out of a damaged ledger. About 1 ms a megabyte."""
@@ -207,7 +233,7 @@ class Store:
 
     def _undo(self, joined: bool) -> None:
         """Undo one write: alone, where it joined what was already open."""
-        self.connection.newest = None
+        self._forget()
         if joined:
             with contextlib.suppress(sqlite3.Error):
                 self.connection.execute("ROLLBACK TO part")
@@ -216,7 +242,7 @@ class Store:
         self._rollback()
 
     def _rollback(self) -> None:
-        self.connection.newest = None
+        self._forget()
         # After some errors SQLite has rolled back by itself; asking again would hide the first error.
         if self.connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):
@@ -251,24 +277,13 @@ class Store:
         fcntl.flock(self._gate, fcntl.LOCK_UN)
 
 
-def _begin_file(path: Path) -> None:
-    """Write the first page of an empty file. It has to be on the disk before a log beside it counts, because a log beside an empty file is
-    thrown away; one flush of the file and one of its folder do that, where SQLite's own way takes five.
+def _found(path: Path, clock: Callable[[], datetime]) -> None:
+    """Put a whole new ledger, tables and first entry, in the place of an empty file: one durable write where building it in place takes thirty.
 
-    The file is opened and closed by other means than SQLite here, which lets go of every lock that this process has on it. So this happens
-    behind the gate, and only while the file is empty, before anybody can hold one.
+    The file is replaced behind the gate, and only while it is empty: nobody has it open as a database before it is not.
     """
-    if path.stat().st_size:
-        return
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as first:
-        first.execute("PRAGMA synchronous = OFF")
-        first.execute("PRAGMA journal_mode = wal")
-    for name, flags in ((path, os.O_RDWR), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(name, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    if not path.stat().st_size:
+        write_whole(path, tables.founded(clock()))
 
 
 @contextlib.contextmanager

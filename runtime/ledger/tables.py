@@ -98,10 +98,34 @@ def migrate(connection: sqlite3.Connection, found: int, now: datetime) -> None:
 def schema() -> Mapping[str, str]:
     """Return what every store of this version is made of: each table, index and trigger by name, with the text that makes it."""
     with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.deserialize(_empty())
+        return {row[0]: row[1] for row in fresh.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
+
+
+def founded(now: datetime) -> bytes:
+    """Return the file of a new ledger: every table, its name, and the first entry of its log; the write-ahead log is switched on in its header."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        fresh.deserialize(_empty())
+        found_ledger(fresh, now)
+        return with_write_ahead_log(fresh.serialize())
+
+
+def with_write_ahead_log(file: bytes) -> bytes:
+    """Return a database file with the write-ahead log switched on.
+
+    Bytes 18 and 19 of the header say how the file is to be written and read; 2 is the write-ahead log. Source: SQLite's file format, 1.3.3.
+    """
+    return file[:18] + b"\x02\x02" + file[20:]
+
+
+@cache
+def _empty() -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
         for version in range(VERSION):
             for statement in _statements(MIGRATIONS[version]):
                 fresh.execute(statement)
-        return {row[0]: row[1] for row in fresh.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
+        fresh.execute(f"PRAGMA user_version = {VERSION}")
+        return fresh.serialize()
 
 
 def found_ledger(connection: sqlite3.Connection, now: datetime) -> None:
