@@ -46,6 +46,7 @@ def surroundings(
     home: str | None = None,
     hosts: frozenset[str] = frozenset(),
     dialect: str | None = None,
+    own: tuple[str, ...] = (),
     overlay: Mapping[str, Any] | None = None,
 ) -> Surroundings:
     """Describe a place of this machine for the assessor.
@@ -55,6 +56,7 @@ def surroundings(
         home: the home directory of a step; that of this process when absent.
         hosts: hosts that may be read besides the listed ones.
         dialect: SQL dialect of the connection.
+        own: absolute folders of the runtime itself.
         overlay: the user's additions (`risk:`); their examples are run here.
 
     Raises:
@@ -68,6 +70,7 @@ def surroundings(
         is_tracked=is_tracked,
         hosts=hosts,
         dialect=dialect,
+        own=own,
     )
     return with_overlay(overlay, around) if overlay else around
 

@@ -1,4 +1,9 @@
-"""Who stands at the door. The operating system says who runs this process; nothing that a model or a file can write is asked."""
+"""Who stands at the door. The operating system says who runs this process; nothing that a model or a file can write is asked.
+
+A process that a step started has its user's rights, and is not that person: the environment of steps is marked (`ASSENT_AGENT`), and under the
+mark whoever acts is an agent, which decides nothing. People set it for agents of their own, too. It only ever takes away; a program that
+removes the mark could as well write into the ledger, which `verify` shows.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from ..policies.approvals import ALL_ROLES
 from ..policies.policy import Policy
 from ..schemas.approval import Actor, Assurance
 from ..schemas.errors import InvalidConfiguration
+from ..tools.environment import MARK
 
 
 def operating_system_user() -> str:
@@ -21,6 +27,11 @@ def operating_system_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid:{os.getuid()}"
+
+
+def is_marked() -> bool:
+    """Tell whether this process belongs to a step or to an agent, and so to no person."""
+    return bool(os.environ.get(MARK))
 
 
 def at_the_door(actor: Actor | str | Mapping[str, Any] | None, policy: Policy) -> Actor:
@@ -32,7 +43,9 @@ def at_the_door(actor: Actor | str | Mapping[str, Any] | None, policy: Policy) -
     Raises:
         InvalidConfiguration: not an actor.
     """
-    found = named(actor, policy) if actor is not None else Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM)
+    found = Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM) if actor is None else named(actor, policy)
+    if is_marked():
+        return found.model_copy(update={"kind": "agent", "roles": ()})
     if found.kind != "human" or found.id in policy.actors or policy.preset != "solo" or found.roles:
         return found
     roles = ALL_ROLES if found.assurance is not Assurance.ASSERTED else tuple(role for role in ALL_ROLES if role != "admin")
@@ -57,6 +70,8 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
         raise InvalidConfiguration(f"not an actor: {where}: {first['msg']}", hint='for example actor="alice"', key=where) from error
     if not isinstance(actor, Actor):
         raise InvalidConfiguration(f"expected the id of an actor, found {actor!r}", hint='for example actor="alice"')
+    if is_marked():
+        return actor.model_copy(update={"kind": "agent", "roles": ()})
     member = policy.actors.get(actor.id)
     if member is not None:
         return actor.model_copy(update={"roles": member.roles, "kind": member.kind if actor.kind == "human" else actor.kind, "name": actor.name or member.name})

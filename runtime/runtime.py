@@ -393,7 +393,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
 
         home = environment(self.place(""))["HOME"]
         # The sql tool speaks to SQLite; what another program is given says its own dialect.
-        return surroundings(str(self.workspace), home=home, dialect="sqlite", overlay=self.policy.risk)
+        return surroundings(str(self.workspace), home=home, dialect="sqlite", own=(str(self.home.root),), overlay=self.policy.risk)
 
     def _assess(self, plan: Plan) -> PlanRisk:
         from ..policies.risk.assess import assess

@@ -1,6 +1,6 @@
 """The environment of a command: built from nothing, so that an assessed command means what it says.
 
-Rules: nothing is inherited; the configuration may add variables, and may not bring back what makes programs load or run others. Git's pager,
+Rules: nothing is inherited; a step is marked, so that it cannot answer as the person whose process it is; the configuration may add variables, and may not bring back what makes programs load or run others. Git's pager,
 prompts, hooks and file system monitor are off, because a repository's own configuration could name programs there.
 Source: the design notes on risk (item 2).
 """
@@ -14,7 +14,10 @@ from pathlib import Path
 
 from .tool import Place, ToolRefused
 
+MARK = "ASSENT_AGENT"
+"""Says to everything that a step starts, and to agents that people start with it, that whoever acts here is no person (`runtime/identity.py`)."""
 _FIXED = {
+    MARK: "step",
     "LC_ALL": "C.UTF-8",
     "PAGER": "cat",
     "GIT_PAGER": "cat",

@@ -8,6 +8,7 @@ Rules
 - A spelling that two readers could understand differently is HIGH (`spelling.py`); it is never corrected.
 - Inside the workspace the patterns see the path from the workspace on, so that the folder's own place raises nothing. A system folder
   is no workspace: there, everything lies outside.
+- The runtime's own folder is known by where it is, not only by its usual name; who writes there decides, and its door's token signs in.
 
 What it does not do: open anything. Where a path leads and what a folder holds come in with `Surroundings`. Hard links cannot be seen.
 """
@@ -75,7 +76,7 @@ def judge_read(path: str, around: Surroundings, *, cwd: str | None = None) -> tu
     place = locate(path, around, cwd=cwd)
     if _public()(place.spelled) and _public()(place.real):
         return (Reason(rule="path.public", level=Level.LOW, text=f"{shown(path)} is a public fact about the machine"),)
-    found = (*_secret(place.seen, around, "reads"), *_bounds(path, place))
+    found = (*_own(path, place, around, "reads"), *_secret(place.seen, around, "reads"), *_bounds(path, place))
     return found or (Reason(rule="path.read", level=Level.LOW, text=f"reads {shown(path)} inside the workspace"),)
 
 
@@ -86,6 +87,16 @@ def judge_tree(path: str, around: Surroundings, *, cwd: str | None = None) -> tu
         return found
     names = around.listing(locate(path, around, cwd=cwd).real) or ()
     return tuple(_secret((f"//{name}" for name in names), around, "reads")) or found
+
+
+def judge_search(path: str, around: Surroundings, *, cwd: str | None = None) -> tuple[Reason, ...]:
+    """Judge printing what a search finds below a path: as a read, and HIGH where the token of the runtime's own door would be found."""
+    real = locate(path, around, cwd=cwd).real
+    for own in around.own:
+        if _under(_clean(around.resolve(own)), real) and "token" in (around.listing(posixpath.join(own, "door")) or ()):
+            text = f"searches {shown(path)}, which holds the token that signs in where people decide"
+            return (Reason(rule="path.control.own", level=Level.HIGH, text=text, lower="name the folders to search"),)
+    return judge_read(path, around, cwd=cwd)
 
 
 def judge_write(path: str, around: Surroundings, *, cwd: str | None = None, content: str | None = None) -> tuple[Reason, ...]:
@@ -107,6 +118,7 @@ def judge_write(path: str, around: Surroundings, *, cwd: str | None = None, cont
     if _sink()(place.spelled):
         return (Reason(rule="path.sink", level=Level.LOW, text=f"{shown(path)} keeps nothing"),)
     found = (
+        *_own(path, place, around, "changes"),
         *_met(_rules("write"), place.seen, "changes"),
         *_secret(place.seen, around, "changes"),
         *_bounds(path, place),
@@ -136,12 +148,26 @@ def is_secret(path: str, around: Surroundings) -> bool:
     return any(True for _ in _secret(readings(path), around, "reads"))
 
 
+def is_own(path: str, around: Surroundings) -> bool:
+    """Answer whether a path leads into the folder of the runtime itself."""
+    return bool(around.own) and any(True for _ in _own(path, locate(path, around), around, "reads"))
+
+
 def _bounds(path: str, place: Place) -> Iterator[Reason]:
     if place.leaves_by_link:
         text = f"{shown(path)} is or passes a symbolic link that leads outside the workspace"
         yield Reason(rule="path.symlink", level=Level.HIGH, text=text, lower=_INSIDE)
     elif not place.inside:
         yield Reason(rule="path.outside", level=Level.HIGH, text=f"{shown(path)} lies outside the workspace", lower=_INSIDE)
+
+
+def _own(path: str, place: Place, around: Surroundings, verb: str) -> Iterator[Reason]:
+    for own in around.own:
+        if _under(place.spelled, _clean(own)) or _under(place.real, _clean(around.resolve(own))):
+            level = Level.CRITICAL if verb == "changes" else Level.HIGH
+            text = f"{verb} {shown(path)}: the records and settings of the runtime that governs this agent"
+            yield Reason(rule="path.control.own", level=level, text=text)
+            return
 
 
 def _ordinary_write(path: str, place: Place, around: Surroundings) -> Reason:
@@ -181,6 +207,10 @@ def _below(path: str, folder: str) -> str:
     if folder in _NO_WORKSPACE or any(folder == root or folder.startswith(root + "/") for root in _NO_WORKSPACE_BELOW):
         return ""
     return "//" + path[len(folder) + 1 :] if path == folder or path.startswith(folder + "/") else ""
+
+
+def _under(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 @cache

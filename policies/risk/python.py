@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Iterator
 
 from ...schemas.risk import Level, Reason, Risk
-from .paths import is_secret
+from .paths import is_own, is_secret
 from .python_tree import judge_nodes
 from .surroundings import Surroundings
 from .tables import table
@@ -111,6 +111,9 @@ def _dangers(code: str, around: Surroundings) -> Iterator[Reason]:
         if re.search(entry["pattern"], text):
             yield Reason(rule=entry["rule"], level=Level.CRITICAL, text=entry["text"])
     for quoted in re.findall(r"""["']([^"'\n]{1,200})["']""", text)[:20]:
+        if is_own(quoted, around):
+            yield Reason(rule="path.control.own", level=Level.CRITICAL, text="names a file of the runtime that governs this agent")
+            return
         if is_secret(quoted, around):
             yield Reason(rule="path.secret", level=Level.CRITICAL, text="names a file that holds secrets")
             return

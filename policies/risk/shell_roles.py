@@ -122,7 +122,8 @@ def _one_path(role: str, path: str, cwd: str, around: Surroundings) -> Iterable[
         return ()
     if role == "write":
         return paths.judge_write(path, around, cwd=cwd)
-    found = [reason for reason in paths.judge_read(path, around, cwd=cwd) if reason.level > Level.LOW]
+    look = paths.judge_search if role == "search" else paths.judge_read
+    found = [reason for reason in look(path, around, cwd=cwd) if reason.level > Level.LOW]
     if role != "meta" or not found:
         return found
     where = posixpath.normpath(posixpath.join(cwd, path))

@@ -29,6 +29,7 @@ class Surroundings:
         is_tracked: absolute path in, true when version control could restore it. Absent knowledge is `False`.
         hosts: hosts that may be read (GET, HEAD) in addition to the shipped table, lower case.
         dialect: SQL dialect of the connection, or `None` when not known.
+        own: absolute folders of the runtime itself: its records, its settings and the token of its door.
         overlay: the user's additions to the tables, as read from the configuration (`risk:`), already validated.
     """
 
@@ -39,4 +40,5 @@ class Surroundings:
     is_tracked: Callable[[str], bool] = lambda path: False
     hosts: frozenset[str] = frozenset()
     dialect: str | None = None
+    own: tuple[str, ...] = ()
     overlay: Mapping[str, Any] = field(default_factory=dict)

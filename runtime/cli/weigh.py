@@ -31,8 +31,9 @@ def assess(
     workspace = Path(door.workspace).resolve()
     if not workspace.is_dir():
         raise IllegalTransition(f"the workspace {workspace} is not a folder", hint="give a folder that exists with --workspace")
-    _, policy = read_settings(Path(door.home).expanduser().absolute(), door.config)
-    risk = judge(kind, action, surroundings(str(workspace), overlay=policy.risk))
+    home = Path(door.home).expanduser().absolute()
+    _, policy = read_settings(home, door.config)
+    risk = judge(kind, action, surroundings(str(workspace), own=(str(home),), overlay=policy.risk))
     if door.as_json:
         print_json({**risk.as_json(), "reasons": list(risk.reasons), "rules": list(risk.rules)})
         return SUCCEEDED
