@@ -29,6 +29,7 @@ from ..schemas.errors import (
 )
 from ..schemas.event import Anchor, Verification
 from ..schemas.plan import Plan
+from ..schemas.results import Artifact, Results
 from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
@@ -303,7 +304,6 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
     def ports(self) -> Ports:
         """What the stations of this home can touch; for embedding `graphs.par.build(ports)` in another graph."""
         from ..nodes.ports import Ports
-        from .report import write_report
 
         return Ports(
             ledger=self.ledger,
@@ -312,7 +312,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
             own=self.locks.own,
             author=self.author,
             settled=self.settled,
-            report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
+            report=self._report,
             requester=self.actor.id,
             known_secrets=self.known_secrets,
             rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
@@ -381,6 +381,14 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
             hosts=frozenset(host.lower() for host in self.settings.private_hosts),
             sleep=time.sleep,
         )
+
+    def _report(self, report: Results) -> list[Artifact]:
+        from .embed.langchain_tool import BOUND
+        from .report import write_report
+
+        if BOUND.get() is not None and len(report.steps) == 1 and report.status == RunStatus.COMPLETED.value:
+            return []  # one call of an agent that went well: the ledger has all of it, and the agent waits
+        return write_report(report, self.keep, self.clock(), known=self.known_secrets)
 
     def _around(self) -> Surroundings:
         return self.surroundings

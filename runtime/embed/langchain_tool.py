@@ -143,8 +143,9 @@ class AgentTool:
         return self.declaration.effects
 
     def effect_class(self, args: AgentArguments) -> EffectClass:
-        """Return what is declared; opaque, without a declaration."""
-        return self.declaration.effect_class
+        """Return what is declared; opaque, without a declaration. What only looks leaves the same state when it looks again."""
+        said, effects = self.declaration.effect_class, self.declaration.effects
+        return EffectClass.CONDITIONAL if said is EffectClass.OPAQUE and not (effects.writes or effects.irreversible) else said
 
     def preview(self, args: AgentArguments, place: Place) -> Preview:
         """Show the call and its arguments."""
@@ -185,7 +186,7 @@ class AgentTool:
 
     def probe(self, args: AgentArguments, place: Place, *, key: str, before: Mapping[str, Any], direction: Literal["do", "undo"]) -> Found:
         """Return what is known without a receipt: that a second call does no harm where that is declared, and otherwise nothing."""
-        return "did_not_happen" if self.declaration.effect_class is EffectClass.CONDITIONAL else "unknown"
+        return "did_not_happen" if self.effect_class(args) is EffectClass.CONDITIONAL else "unknown"
 
     def recover(self, args: AgentArguments, place: Place, *, key: str, before: Mapping[str, Any], direction: Literal["do", "undo"]) -> Receipt | None:
         """Return `None`: the tool keeps no receipts of its own."""

@@ -28,13 +28,13 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.errors import GraphInterrupt
 from langgraph.types import interrupt
 
-from ...schemas.errors import InvalidDocument, InvalidPlan, NotAllowed, NotFound, RunBusy
+from ...schemas.errors import InvalidDocument, InvalidPlan, NotAllowed, NotFound
 from ...schemas.plan import Plan, Step
 from ...schemas.problem import Problem
 from .bound import BoundCall, in_context, on_loop
 from .host import apart, aside, run_id_of, thread_of_host
 from .langchain_tool import BOUND, Declaration, OpenToolbox, adapted, call_in_words
-from .propose import answer, look, outputs, waiting, why
+from .propose import answer, look, outputs, start_or_find, waiting, why
 from .tool import Propose
 from .turns import Turns
 
@@ -53,18 +53,27 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class _Call:
-    """One tool call, on its way."""
+    """One tool call, on its way: the `at`-th of those that its message makes, each with a run of its own."""
 
     id: str
     thread: str
     batch: str
-    before: tuple[str, ...]
-    runs: Mapping[str, str | None]
+    runs: tuple[str | None, ...]
+    at: int
     plan: Plan
 
     @property
     def run_id(self) -> str | None:
-        return self.runs.get(self.id)
+        return self.runs[self.at]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What came of trying: what the tool said, or what has to be shown to people, and of which call, in which run."""
+
+    said: Any = None
+    shown: dict[str, Any] | None = None
+    of: Any = None
 
 
 class Governed(AgentMiddleware[Any, Any, Any]):
@@ -102,18 +111,14 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         """Let a call happen through the ledger."""
         if self._is_left(request):
             return handler(request)
-        call = self._taken(request)
-        if isinstance(call, ToolMessage):
-            return call
-        bound = BoundCall(request, in_context(handler))
-        with self._turns.inside(call.batch, call.id):
-            run = apart(self._begin, call, bound)
-            while not isinstance(run, ToolMessage) and (shown := apart(self._shown, call, run)) is not None:
-                self._may_ask(call) or _hold()
-                interrupt(shown)
+        with contextlib.ExitStack() as on_its_way:
+            tried = apart(self._first, request, thread_of_host(), BoundCall(request, in_context(handler)), on_its_way)
+            while tried.shown is not None:
+                apart(self._may_ask, tried) or _hold()
+                interrupt(tried.shown)
                 # What the resume carried is nobody's decision; only the ledger says whether there is one.
-                run = apart(self._look, run.id, bound)
-            return apart(self._said, request, call, run, bound)
+                tried = apart(self._again, tried)
+            return tried.said
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
@@ -121,18 +126,13 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         """Do what `wrap_tool_call` does without blocking the event loop."""
         if self._is_left(request):
             return await handler(request)
-        thread = thread_of_host()
-        call = await aside(self._taken, request, thread)
-        if isinstance(call, ToolMessage):
-            return call
-        bound = BoundCall(request, on_loop(handler))
-        with self._turns.inside(call.batch, call.id):
-            run = await aside(self._begin, call, bound)
-            while not isinstance(run, ToolMessage) and (shown := await aside(self._shown, call, run)) is not None:
-                await aside(self._may_ask, call) or _hold()
-                interrupt(shown)
-                run = await aside(self._look, run.id, bound)
-            return await aside(self._said, request, call, run, bound)
+        with contextlib.ExitStack() as on_its_way:
+            tried = await aside(self._first, request, thread_of_host(), BoundCall(request, on_loop(handler)), on_its_way)
+            while tried.shown is not None:
+                await aside(self._may_ask, tried) or _hold()
+                interrupt(tried.shown)
+                tried = await aside(self._again, tried)
+            return tried.said
 
     # --- before -----------------------------------------------------------------------------------------------------------------------
 
@@ -140,28 +140,25 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         # The tool that proposes plans is governed by itself.
         return isinstance(request.tool, Propose) or request.tool_call["name"] in self._leave
 
-    def _taken(self, request: ToolCallRequest, thread: str | None = None) -> _Call | ToolMessage:
+    def _taken(self, request: ToolCallRequest, thread: str) -> _Call | ToolMessage:
         made = request.tool_call
         if request.tool is None:
             return _error(request, f"There is no tool {made['name']!r} that could be governed, so it was not called.")
         for tool in (request.tool, *(getattr(request.runtime, "tools", None) or ())):
             self._register(tool)
-        thread = thread_of_host() if thread is None else thread
-        siblings, batch = _siblings(request.state, made)
+        siblings, at, batch = _siblings(request.state, made)
         try:
             plan = self._plan(request.tool, made["args"])
-            # The digest is asked for here, so that what has no canonical form is told to the model and not thrown at the host.
-            runs, _ = {str(made["id"]): self._run_id(thread, made)}, plan.digest
+            plan.digest  # noqa: B018 - asked for here, so that what has no canonical form is told to the model and not thrown at the host
         except ValueError as error:
             return _error(request, f"The arguments are no plain JSON ({error}), so it was not called.")
-        for other in siblings:
-            with contextlib.suppress(ValueError):  # it gets its own error, in its own call
-                runs[str(other["id"])] = self._run_id(thread, other)
-        ids = [str(one["id"]) for one in siblings]
-        return _Call(str(made["id"]), thread, f"{thread}/{batch}", tuple(ids[: ids.index(str(made["id"]))]), runs, plan)
+        return _Call(str(made["id"]), thread, f"{thread}/{batch}", tuple(self._run_id(thread, one) for one in siblings), at, plan)
 
     def _run_id(self, thread: str, made: Any) -> str | None:
-        return run_id_of(thread, str(made["id"] or ""), [self._prefix, made["name"], made["args"]])
+        try:
+            return run_id_of(thread, str(made["id"] or ""), [self._prefix, made["name"], made["args"]])
+        except ValueError:
+            return None  # it gets its own error, in its own call
 
     def _register(self, tool: Any) -> None:
         if id(tool) in self._known or isinstance(tool, Propose) or not hasattr(tool, "tool_call_schema"):
@@ -180,19 +177,30 @@ class Governed(AgentMiddleware[Any, Any, Any]):
 
     # --- the run ----------------------------------------------------------------------------------------------------------------------
 
-    def _begin(self, call: _Call, bound: BoundCall) -> Any:
+    def _first(self, request: ToolCallRequest, thread: str, bound: BoundCall, on_its_way: contextlib.ExitStack) -> _Tried:
+        call = self._taken(request, thread)
+        if isinstance(call, ToolMessage):
+            return _Tried(said=call)
+        on_its_way.enter_context(self._turns.inside(call.batch, call.at))
+        return self._tried(request, call, self._begin(call, bound), bound)
+
+    def _again(self, tried: _Tried) -> _Tried:
+        request, call, run_id, bound = tried.of
+        BOUND.set(bound)
+        return self._tried(request, call, look(self._runtime, run_id), bound)
+
+    def _tried(self, request: ToolCallRequest, call: _Call, run: Run | ToolMessage, bound: BoundCall) -> _Tried:
+        if isinstance(run, ToolMessage):
+            return _Tried(said=run)
+        shown = self._shown(call, run)
+        return _Tried(said=self._said(request, call, run, bound)) if shown is None else _Tried(shown=shown, of=(request, call, run.id, bound))
+
+    def _begin(self, call: _Call, bound: BoundCall) -> Run | ToolMessage:
         BOUND.set(bound)
         try:
-            return self._runtime.start(call.plan, run_id=call.run_id, tier=self._tier)
-        except RunBusy:
-            assert call.run_id is not None
-            return look(self._runtime, call.run_id)
+            return start_or_find(self._runtime, call.plan, run_id=call.run_id, tier=self._tier)
         except (InvalidPlan, InvalidDocument) as error:
             return _error_of(call, f"It was not called: {error.message}")
-
-    def _look(self, run_id: str, bound: BoundCall) -> Run:
-        BOUND.set(bound)
-        return look(self._runtime, run_id)
 
     def _shown(self, call: _Call, run: Run) -> dict[str, Any] | None:
         shown = waiting(self._runtime, run)
@@ -204,21 +212,21 @@ class Governed(AgentMiddleware[Any, Any, Any]):
             )
         return shown
 
-    def _may_ask(self, call: _Call) -> bool:
-        def is_over(other: str) -> bool:
-            run_id = call.runs.get(other)
+    def _may_ask(self, tried: _Tried) -> bool:
+        call = tried.of[1]
+
+        def is_over(other: int) -> bool:
+            run_id = call.runs[other]
             try:
                 return run_id is not None and self._runtime.ledger.run(run_id).status.is_over
             except NotFound:
                 return False
 
-        return self._turns.may_ask(call.batch, call.id, call.before, is_over=is_over)
+        return self._turns.may_ask(call.batch, call.at, is_over=is_over)
 
     # --- after ------------------------------------------------------------------------------------------------------------------------
 
-    def _said(self, request: ToolCallRequest, call: _Call, run: Any, bound: BoundCall) -> ToolMessage | Command[Any]:
-        if isinstance(run, ToolMessage):
-            return run
+    def _said(self, request: ToolCallRequest, call: _Call, run: Run, bound: BoundCall) -> ToolMessage | Command[Any]:
         plan = run.plan
         edited = plan is not None and plan.digest != call.plan.digest
         if len(bound.heard_now) == 1 and plan is not None and len(plan.steps) == 1:
@@ -245,13 +253,15 @@ def _hold() -> NoReturn:
     raise GraphInterrupt(())
 
 
-def _siblings(state: Any, made: Any) -> tuple[Sequence[Any], str]:
-    """Return the calls of the message that holds this one, in order, and a name for them; the call alone where no message is known."""
+def _siblings(state: Any, made: Any) -> tuple[Sequence[Any], int, str]:
+    """Return the calls of the message that holds this one, in order, its place, and a name for them; the call alone where no message is known."""
     messages = state.get("messages", []) if isinstance(state, Mapping) else getattr(state, "messages", [])
     for message in reversed(messages):
-        if isinstance(message, AIMessage) and any(one["id"] == made["id"] for one in message.tool_calls):
-            return message.tool_calls, message.id or ",".join(str(one["id"]) for one in message.tool_calls)
-    return [made], str(made["id"])
+        if isinstance(message, AIMessage):
+            for at, one in enumerate(message.tool_calls):  # not by its id alone: a careless model gives one to several calls
+                if (one["id"], one["name"], one["args"]) == (made["id"], made["name"], made["args"]):
+                    return message.tool_calls, at, message.id or ",".join(str(one["id"]) for one in message.tool_calls)
+    return [made], 0, str(made["id"])
 
 
 def _noted(response: Any, plan: Plan) -> Any:

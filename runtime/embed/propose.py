@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -66,11 +67,23 @@ def begin(runtime: Runtime, ask: Mapping[str, Any], *, run_id: str | None = None
     # A call of an agent's own tool acts only inside that agent, so as a step of a document nobody would ever do it.
     if "words" not in ask and not acts_here(runtime.tools, read(dict(ask), runtime.tools).plan):
         raise InvalidPlan("a step names a tool of an agent, which acts only when that agent calls it", hint="call that tool itself")
-    try:
-        return runtime.start(dict(ask), run_id=run_id, tier=tier)
-    except RunBusy:
-        assert run_id is not None
-        return look(runtime, run_id)
+    return start_or_find(runtime, dict(ask), run_id=run_id, tier=tier)
+
+
+def start_or_find(runtime: Runtime, request: Any, *, run_id: str | None, tier: int | None) -> Run:
+    """Do what `Runtime.start` does, also while another flow is starting the run of that name."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return runtime.start(request, run_id=run_id, tier=tier)
+        except RunBusy:
+            assert run_id is not None
+            # A run that is being started is nobody else's to see before it is admitted.
+            with contextlib.suppress(NotFound):
+                return look(runtime, run_id)
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_S)
 
 
 def look(runtime: Runtime, run_id: str) -> Run:

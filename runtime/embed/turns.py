@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,10 +33,10 @@ class Turns:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._batches: OrderedDict[str, dict[str, _Turn]] = OrderedDict()
+        self._batches: OrderedDict[str, dict[int, _Turn]] = OrderedDict()
 
     @contextmanager
-    def inside(self, batch: str, call: str) -> Iterator[None]:
+    def inside(self, batch: str, call: int) -> Iterator[None]:
         """Be on one's way with a call; leaving without having asked or held is to be done with it."""
         turn = self._turn(batch, call)
         with self._changed:
@@ -51,17 +51,17 @@ class Turns:
                     turn.state = "done"
                 self._changed.notify_all()
 
-    def may_ask(self, batch: str, call: str, before: Iterable[str], *, is_over: Callable[[str], bool]) -> bool:
+    def may_ask(self, batch: str, call: int, *, is_over: Callable[[int], bool]) -> bool:
         """Wait until it is clear whether a call before this one asks, and tell whether this one may. Blocks.
 
         Args:
-            before: the calls before this one, in order.
-            is_over: whether the run of a call has ended.
+            call: its place among the calls that were made at once.
+            is_over: whether the run of the call at a place has ended.
         """
         turn = self._turn(batch, call)
         with self._changed:
             turn.state = "inside"
-        asks = not any(self._asks(self._turn(batch, other), turn.attempt, lambda other=other: is_over(other)) for other in before)  # type: ignore[misc]
+        asks = not any(self._asks(self._turn(batch, other), turn.attempt, lambda other=other: is_over(other)) for other in range(call))  # type: ignore[misc]
         with self._changed:
             turn.state = "asks" if asks else "holds"
             self._changed.notify_all()
@@ -83,7 +83,7 @@ class Turns:
             with self._changed:
                 self._changed.wait(0.05)
 
-    def _turn(self, batch: str, call: str) -> _Turn:
+    def _turn(self, batch: str, call: int) -> _Turn:
         with self._changed:
             turns = self._batches.setdefault(batch, {})
             self._batches.move_to_end(batch)
