@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -58,9 +59,36 @@ async def test_there_is_no_tool_that_decides(connect: Callable[..., Any]) -> Non
         tools = (await client.list_tools()).tools
         assert sorted(tool.name for tool in tools) == ["propose", "results", "status"]
         fields = {name for tool in tools for name in tool.input_schema["properties"]}
-        assert fields == {"plan", "goal", "key", "run_id"}
+        assert fields == {"plan", "goal", "key", "run_id", "wait_s"}
         for name in ("approve", "decide", "edit", "grant"):
             assert "unknown" in (await refusal(client, name, request_id="req_x")).lower()
+        # What is not known is refused and not left out, so that nobody believes to have been heard.
+        for tool, given in (("propose", {"plan": LOW, "approve": True}), ("results", {"run_id": "run_x", "decision": "approve"}), ("status", {"run_id": "x", "actor": "ann"})):
+            assert "not permitted" in await refusal(client, tool, **given)
+        assert not (await client.list_resource_templates()).resource_templates
+
+
+async def test_the_server_tells_how_a_plan_is_written(connect: Callable[..., Any]) -> None:
+    """An agent elsewhere has no other documentation."""
+    async with connect() as client:
+        async def read(name: str) -> str:
+            return str((await client.read_resource(f"assent://{name}")).contents[0].text)  # type: ignore[union-attr]
+
+        assert sorted(str(one.uri) for one in (await client.list_resources()).resources) == ["assent://format", "assent://runs", "assent://tools"]
+        tools = json.loads(await read("tools"))
+        assert {"command", "timeout_s"} == set(tools["shell"]["properties"])
+        (propose,) = [tool for tool in (await client.list_tools()).tools if tool.name == "propose"]
+        assert propose.description is not None
+        for name in tools:
+            assert f"{name}(" in propose.description
+        # The document that it shows is one that it takes.
+        document = (await read("format")).replace('"<path inside the workspace>"', "mark.py").replace('"<command>"', "ls")
+        assert (await say(client, "propose", plan=document))["status"] == "awaiting_approval"
+        (run,) = json.loads(await read("runs"))
+        assert run["status"] == "awaiting_approval"
+        asked = (await client.get_prompt("plan", {"goal": "tidy up"})).messages[0].content.text  # type: ignore[union-attr]
+        assert "tidy up" in asked
+        assert "assent://" not in asked  # everything is in it
 
 
 async def test_low_risk_runs_at_once_and_gives_its_output(connect: Callable[..., Any]) -> None:
@@ -83,6 +111,19 @@ async def test_the_rest_waits_for_a_person_at_another_door(connect: Callable[...
         assert (await say(client, "status", run_id=waits["run_id"]))["status"] == "completed"
         # The same proposal with the same key is the same run.
         assert (await say(client, "propose", plan=HIGH, key="once"))["run_id"] == waits["run_id"]
+        assert (workspace / "mark").read_text() == "x"
+
+
+async def test_waiting_for_the_answer_goes_on_with_the_run(connect: Callable[..., Any], home: Path, workspace: Path) -> None:
+    """The person only records the answer; the server, which was asked to wait, executes."""
+    async with connect() as client:
+        waits = await say(client, "propose", plan=HIGH)
+        assert (await say(client, "results", run_id=waits["run_id"], wait_s=0.1))["status"] == "awaiting_approval"
+        waiting = asyncio.create_task(say(client, "results", run_id=waits["run_id"], wait_s=60))
+        assert (await say(client, "status", run_id=waits["run_id"]))["status"] == "awaiting_approval"  # it still answers while one call waits
+        with Runtime(home, workspace=workspace) as person:
+            await person.adecide(waits["waits_for"][0]["request_id"], "approve", resume=False)
+        assert (await waiting)["status"] == "completed"
         assert (workspace / "mark").read_text() == "x"
 
 
@@ -118,7 +159,9 @@ async def test_other_peoples_runs_are_not_told_of(connect: Callable[..., Any], h
         run = other.start(LOW)
     async with connect() as client:
         for tool in ("status", "results"):
-            assert "no run" in await refusal(client, tool, run_id=run.id)
+            said = await refusal(client, tool, run_id=run.id)
+            assert said.replace(run.id, "run_none") == await refusal(client, tool, run_id="run_none")  # not even that it exists
+        assert json.loads((await client.read_resource("assent://runs")).contents[0].text) == []
 
 
 async def test_the_tier_of_the_server_binds_its_agents(connect: Callable[..., Any], workspace: Path) -> None:

@@ -23,7 +23,7 @@ from ...schemas.noun import stamp
 from ...schemas.results import Results
 from ...schemas.run import RunStatus
 from ..intake import LARGEST_BYTES, read
-from .elsewhere import acts_here
+from .elsewhere import acts_alone, acts_here
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -33,6 +33,7 @@ LONGEST_OUTPUT = 4000
 """Most characters of one text of a step's output that are told; the whole of it stays in the ledger."""
 _PATIENCE_S = 10.0
 _POLL_S = 0.05
+_SLOW_POLL_S = 0.25
 _WAIT = "A person decides this, at a door of assent that you cannot reach. Nothing that you say or call decides it. Come back later with this run_id."
 
 
@@ -98,12 +99,35 @@ def look(runtime: Runtime, run_id: str) -> Run:
             time.sleep(_POLL_S)
 
 
+def look_until(runtime: Runtime, run_id: str, wait_s: float) -> Run:
+    """Do what `look` does, and again whenever something was decided, until the run is over or `wait_s` seconds have passed. Raises: NotFound."""
+    deadline = time.monotonic() + wait_s
+    run, seen = look(runtime, run_id), runtime.anchor()
+    while not run.status.is_over and time.monotonic() < deadline:
+        time.sleep(min(_SLOW_POLL_S, max(0.0, deadline - time.monotonic())))
+        now = runtime.anchor()
+        if now != seen:
+            run, seen = look(runtime, run_id), now
+    return run
+
+
 def own(runtime: Runtime, run_id: str) -> str:
     """Return the id of a run that was asked for at this door. Raises: NotFound: there is none; other people's runs are not told of."""
-    row = runtime.ledger.run(run_id)
-    if row.requester != runtime.actor.id:
-        raise NotFound(f"there is no run {run_id!r} of yours", hint="use the run_id that an answer to you named")
-    return row.id
+    with contextlib.suppress(NotFound):
+        row = runtime.ledger.run(run_id)
+        if row.requester == runtime.actor.id:
+            return row.id
+    raise NotFound(f"there is no run {run_id!r} of yours", hint="use the run_id that an answer to you named")
+
+
+def tools_in_words(runtime: Runtime) -> str:
+    """Return the tools that a plan may name, each with its arguments: `shell(command, timeout_s?); …`."""
+    words = []
+    for name, tool in runtime.tools.items():
+        if acts_alone(tool):
+            fields = tool.Arguments.model_fields.items()
+            words.append(f"{name}({', '.join(field if info.is_required() else f'{field}?' for field, info in fields)})")
+    return "; ".join(words)
 
 
 def waiting(runtime: Runtime, run: Run) -> dict[str, Any] | None:

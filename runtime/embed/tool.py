@@ -21,9 +21,8 @@ from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ...schemas.errors import AssentError, Complaint, InvalidDocument
-from .elsewhere import acts_alone
 from .host import apart, aside, run_id_of, thread_of_host
-from .propose import answer, asked, begin, look, own, waiting
+from .propose import answer, asked, begin, look, own, tools_in_words, waiting
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -35,7 +34,7 @@ _ABOUT = """Propose a plan of steps, which is assessed, shown to people where it
 For the rest a person is asked; you cannot approve anything, and asking again changes nothing.
 Give exactly one of: `plan`, `goal`, or `run_id` to look how an earlier proposal stands.
 A plan is {{"problem": {{"title": …, "success_criteria": […]}}, "action": {{"steps": [{{"step": 1, "description": …, "tool": …, "args": {{…}}}}]}}}}.
-Tools of steps and their arguments: {tools}."""
+Tools of steps and their arguments (? may be left out): {tools}."""
 
 
 class Proposal(BaseModel):
@@ -115,8 +114,7 @@ def as_tool(runtime: Runtime, *, wait: Waits = "interrupt", tier: int | None = N
     """Return the tool with which an agent proposes; see `Runtime.as_tool`."""
     if wait not in ("interrupt", "pending"):
         raise ValueError(f"wait is `interrupt` or `pending`, not {wait!r}")
-    tools = "; ".join(f"{name}({', '.join(tool.Arguments.model_fields)})" for name, tool in runtime.tools.items() if acts_alone(tool))
-    made = Propose(description=_ABOUT.format(tools=tools))
+    made = Propose(description=_ABOUT.format(tools=tools_in_words(runtime)))
     made._door, made._wait, made._tier = runtime, wait, tier
     return made
 
