@@ -31,6 +31,11 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.status.value}>"
 
+    def _repr_html_(self) -> str:
+        from .notebook import show
+
+        return show(self).html
+
     @property
     def row(self) -> RunRow:
         """Everything about the run at a glance."""

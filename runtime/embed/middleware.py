@@ -34,7 +34,7 @@ from ...schemas.problem import Problem
 from .bound import BoundCall, in_context, on_loop
 from .host import apart, aside, run_id_of, thread_of_host
 from .langchain_tool import BOUND, Declaration, OpenToolbox, adapted, call_in_words
-from .propose import answer, look, outputs, start_or_find, waiting, why
+from .propose import answer, look, outputs, said_by_people, start_or_find, waiting, why
 from .tool import Propose
 from .turns import Turns
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..run import Run
     from ..runtime import Runtime
 
-_REFUSALS = {"rejected": "A person rejected it.", "denied": "The rules do not allow it.", "expired": "Nobody decided in time.", "cancelled": "It was cancelled."}
+_REFUSALS = {"rejected": "A person rejected it", "denied": "The rules do not allow it", "expired": "Nobody decided in time", "cancelled": "It was cancelled"}
 _FINAL = "It was not run. Do not try it again in another form; say what you needed it for, or go another way."
 _LOCK = threading.Lock()
 
@@ -236,8 +236,10 @@ class Governed(AgentMiddleware[Any, Any, Any]):
             return _noted(live, plan) if edited else live  # type: ignore[no-any-return]
         got = outputs(self._runtime, run)
         if not got:
-            told = " ".join(part for part in (_REFUSALS.get(run.status.value, f"The run is {run.status.value}."), why(run), _FINAL) if part)
-            return _error(request, told)
+            refused = _REFUSALS.get(run.status.value, f"The run is {run.status.value}")
+            # A person's answer is told in their words; what the rules found, in the report's.
+            reasons = said_by_people(run) if run.status.value in ("rejected", "expired", "cancelled") else why(run)
+            return _error(request, f"{refused}{f': {reasons}' if reasons else ''}. {_FINAL}")
         kept = got.get(1, {}).get("message") if plan is not None and len(plan.steps) == 1 else None
         if isinstance(kept, Mapping):
             found = ToolMessage(content=kept["content"], status=kept["status"], name=request.tool_call["name"], tool_call_id=request.tool_call["id"])

@@ -161,9 +161,14 @@ def answer(runtime: Runtime, run: Run) -> dict[str, Any]:
 
 def why(run: Run) -> str:
     """Return in words why a run did not come to its end, for whoever asked for it."""
-    said = [f"{d.actor.id}: {d.reason}" for r in run.requests for d in r.decisions if d.counted and d.reason]
     cause = run.results.root_cause if run.results is not None else None
-    return "; ".join(dict.fromkeys(([cause.finding, *cause.evidence] if cause is not None else []) + said))
+    found = [cause.finding, *cause.evidence] if cause is not None else []
+    return "; ".join(dict.fromkeys([*found, *filter(None, [said_by_people(run)])]))
+
+
+def said_by_people(run: Run) -> str:
+    """Return the reasons that people gave with answers that counted, each with who gave it."""
+    return "; ".join(dict.fromkeys(f"{d.actor.id}: {d.reason}" for r in run.requests for d in r.decisions if d.counted and d.reason))
 
 
 def outputs(runtime: Runtime, run: Run) -> dict[int, dict[str, Any]]:

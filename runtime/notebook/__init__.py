@@ -1,8 +1,8 @@
 """assent in a notebook: plans, questions, runs and results as rich HTML, graphs drawn here, and controls to answer with.
 
-    show(thing)            a Plan, Request, Run, Results, Risk, Verification, or a list of requests, runs or events
+    show(thing)            a Plan, Request, Run, Results, Risk, Verification, what a phase gave, or a list of requests, runs or events
     controls(request)      approve, reject and edit, as buttons where ipywidgets is installed, otherwise as calls to make
-    draw("par")            a graph, as SVG
+    draw("par")            a graph, as SVG: `par`, `phase` or any compiled one
     follow(run)            a run's progress until it is over or waits
 
 Rules: every text of a plan, person, model or tool is redacted, made visible and escaped before it becomes HTML (`html.py`); nothing is fetched

@@ -77,6 +77,9 @@ class _Panel:
             parts.insert(1, self.draft)
         self.whole = widgets.VBox(parts)
         self.whole.assent = self  # so that it lives as long as what it draws, and tests can press
+        drawn = self.whole._repr_mimebundle_
+        # Where a notebook is only looked at, no widget is drawn; there the question and the calls stand in its place.
+        self.whole._repr_mimebundle_ = lambda **given: {**drawn(**given), "text/html": show(request, runtime).html + _calls(request)}
 
     def _button(self, widgets: Any, option: Verdict) -> Any:
         button = widgets.Button(description=option.value.replace("_", " "), button_style=_STYLES.get(option.value, ""))

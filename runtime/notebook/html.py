@@ -14,15 +14,16 @@ from ..cli.lines import clean
 STYLE = (
     "<style>.assent{font:13px/1.5 system-ui,sans-serif;border:1px solid #8886;border-radius:6px;padding:.6em .9em;margin:.3em 0;max-width:72em}"
     ".assent table{border-collapse:collapse;margin:.4em 0}.assent td,.assent th{text-align:left!important;vertical-align:top;padding:.15em .8em .15em 0;border:0}"
-    ".assent th{font-weight:600;opacity:.7}.assent pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0;padding:.3em .5em;background:#8881;border-radius:4px}"
+    ".assent th{font-weight:600;opacity:.7}.assent pre{white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal!important;margin:.2em 0;padding:.3em .5em;background:#8881;border-radius:4px}"
     ".assent .b{border-radius:9px;padding:0 .6em;font-weight:600;white-space:nowrap;border:1px solid currentColor}.assent .q{opacity:.7}"
     ".assent .low,.assent .good{color:#2a8a4a}.assent .medium,.assent .waits{color:#b07a00}.assent .high,.assent .bad{color:#c8442c}"
-    ".assent .critical{color:#fff;background:#b3261e;border-color:#b3261e}.assent h4{margin:.1em 0 .3em;font-size:1.05em}.assent details>summary{cursor:pointer}</style>"
+    ".assent .critical{color:#fff;background:#b3261e;border-color:#b3261e}.assent h4{margin:.1em 0 .3em;font-size:1.05em;font-weight:600}.assent .n{white-space:nowrap}.assent ul{margin:.2em 0;padding-left:1.4em}.assent td pre{min-width:16em}.assent details>summary{cursor:pointer}</style>"
 )  # fmt: skip
 _LEVELS = {"LOW": "low", "MEDIUM": "medium", "HIGH": "high", "CRITICAL": "critical"}
 _STATES = {
     "completed": "good", "verified": "good", "approved": "good", "done": "good", "failed": "bad", "rejected": "bad", "denied": "bad", "expired": "bad", "cancelled": "bad",
-    "awaiting_approval": "waits", "in_doubt": "waits", "open": "waits",
+    "awaiting_approval": "waits", "in_doubt": "waits", "open": "waits", "reported": "good", "passed": "good", "met": "good", "not passed": "bad", "not met": "bad", "late": "bad",
+    "crashed": "bad", "invalid": "bad", "asks": "waits",
 }  # fmt: skip
 
 

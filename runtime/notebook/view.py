@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...policies.plan_risk import PlanRisk
 from ...schemas.approval import Request
+from ...schemas.consolidated import CheckpointResult, Consolidated
 from ...schemas.event import Event, Verification
 from ...schemas.plan import Plan
 from ...schemas.results import Outcome, Results
@@ -20,6 +22,8 @@ from .html import badge, box, code, fold, items, table, text
 if TYPE_CHECKING:
     from ..runtime import Runtime
 
+_DIGITS = re.compile(r"((?:sha256:)?\b[0-9a-f]{8})[0-9a-f]{24,}")
+_MOST_FINDINGS = 40
 _MET = {True: "met", False: "not met", None: "not known"}
 
 
@@ -40,7 +44,7 @@ def show(thing: Any, runtime: Runtime | None = None) -> Shown:
     """Return something as rich HTML.
 
     Args:
-        thing: a Plan, Request, Run, Results, Risk or Verification; or a list of requests, runs or events.
+        thing: a Plan, Request, Run, Results, Risk or Verification, the Consolidated or CheckpointResult of a phase; or a list of requests, runs or events.
         runtime: the home that it belongs to; with it, plans are shown with their risk and with what each call will do.
 
     Raises:
@@ -53,7 +57,7 @@ def show(thing: Any, runtime: Runtime | None = None) -> Shown:
             return Shown(drawn(thing, runtime))
     if isinstance(thing, Sequence) and not isinstance(thing, str | bytes):
         return Shown(_several(thing))
-    raise TypeError(f"there is no view of {type(thing).__name__}; show a Plan, Request, Run, Results, Risk, Verification, or a list of requests, runs or events")
+    raise TypeError(f"there is no view of {type(thing).__name__}; show a Plan, Request, Run, Results, Risk, Verification, what a phase gave, or a list of requests, runs or events")
 
 
 def steps_of(plan: Plan, runtime: Runtime | None) -> str:
@@ -164,6 +168,32 @@ def _verification(found: Verification, runtime: Runtime | None) -> str:
     return box(title, f'<div class="q">{found.entries:,} entries, head {text(found.head)}</div>', items(text(one) for one in found.problems))
 
 
+def _consolidated(found: Consolidated, runtime: Runtime | None) -> str:
+    outcomes = [
+        (text(a.agent_id), badge(a.outcome.value), text(a.reason) or text(found.summaries.get(a.agent_id, "")), text(f"{a.took_s:.1f} s") if a.took_s else "")
+        for a in found.agents
+    ]
+    weight = {word: place for place, word in enumerate(("critical", "high", "medium", "low", "info"))}
+    findings = [
+        (badge(f.severity.upper() if f.severity != "info" else f.severity), text(f.subject), text(f.text or f"{f.aspect} {_json(f.value)}"), text(", ".join(f.agents)))
+        for f in sorted(found.findings, key=lambda f: weight.get(f.severity, 9))[:_MOST_FINDINGS]
+    ]
+    more = f'<div class="q">{len(found.findings) - _MOST_FINDINGS:,} more findings</div>' if len(found.findings) > _MOST_FINDINGS else ""
+    conflicts = items(f"{text(c.aspect)} of {text(c.subject)}: {text('; '.join(f'{s.agent_id} says {_json(s.value)}' for s in c.sides))}" for c in found.conflicts)
+    work = items(f"{text(w.action)} <span class=\"q\">{text(', '.join(w.agents))}</span>" for w in found.decisions.priority_order[:_MOST_FINDINGS])
+    return box(
+        f"{text(found.phase)} {badge(found.risk_assessment.level.value)}", table(("agent", "", "what it said", "took"), outcomes),
+        f"<div>{text(found.decisions.implementation_strategy)}</div>", fold("contradictions", conflicts, is_open=True),
+        fold(f"{len(found.findings):,} findings", table(("", "about", "", "by"), findings) + more) if findings else "", fold("to do, in this order", work),
+    )  # fmt: skip
+
+
+def _checkpoint(found: CheckpointResult, runtime: Runtime | None) -> str:
+    rows = [(badge("met" if c.met else "not met"), text(c.text), text(c.reason)) for c in found.criteria]
+    title = f"{text(found.phase)} {badge('passed' if found.passed else 'not passed')}"
+    return box(title, table(("", "criterion", "why"), rows), f"<div>{text(found.question)}</div>" if found.question else "")
+
+
 def _several(things: Sequence[Any]) -> str:
     if not things:
         return box(text("nothing"))
@@ -174,9 +204,18 @@ def _several(things: Sequence[Any]) -> str:
         runs = [(badge(r.status.value), text(r.row.title), text(moment(r.row.updated_at)), text(r.id)) for r in things]
         return box(text(f"{len(things)} runs"), table(("", "", "changed", "run"), runs))
     if all(isinstance(one, Event) for one in things):
-        rows = [(str(e.seq), text(moment(e.at)), text(e.actor), text(e.type), code(_json(e.data))) for e in things]
+        rows = [(str(e.seq), f'<span class="n">{text(moment(e.at))}</span>', text(e.actor), text(e.type), text(_in_short(e.data))) for e in things]
         return box(text(f"{len(things)} entries"), table(("", "at", "by", "what", ""), rows))
     raise TypeError("a list is shown when it holds only requests, only runs or only events")
+
+
+def _in_short(data: Mapping[str, Any]) -> str:
+    """Return the data of an entry as words; of a digest or a key its first eight digits, which is what people compare."""
+    words = []
+    for name, value in data.items():
+        said = value if isinstance(value, str) else _json(value)
+        words.append(f"{name} {_DIGITS.sub(lambda found: f'{found[1]}…', said)}")
+    return "; ".join(words)
 
 
 def _known(runtime: Runtime | None) -> tuple[str, ...]:
@@ -192,5 +231,5 @@ def _json(value: Any) -> str:
 
 
 _KINDS: dict[type, Callable[[Any, Runtime | None], str]] = {
-    Plan: _plan, Request: _request, Results: _results, Risk: _risk, Verification: _verification,
+    Plan: _plan, Request: _request, Results: _results, Risk: _risk, Verification: _verification, Consolidated: _consolidated, CheckpointResult: _checkpoint,
 }  # fmt: skip
