@@ -197,7 +197,7 @@ async def test_a_rejected_call_tells_the_model_why(door: Door, desk: Desk, host:
     answer(runtime, one(await host.go(GO))["request_id"], "reject", reason="bob is on holiday")
     (message,) = told(await host.ring())
     assert (message.status, desk.done) == ("error", [])
-    assert "bob is on holiday" in message.content
+    assert message.content.startswith("A person rejected it: lena: bob is on holiday. It was not run.")
     assert "not run" in message.content
 
 
@@ -360,6 +360,19 @@ async def test_many_calls_at_once(door: Door, desk: Desk, host: Host) -> None:
     end = await host.ring()
     assert sorted(desk.done) == sorted(f"sent {p}" for p in people)
     assert [message.content for message in told(end)] == [f"sent 1 to {p}" for p in people]
+
+
+async def test_calls_to_which_a_careless_model_gave_one_id_are_told_apart(door: Door, desk: Desk, host: Host) -> None:
+    runtime = door()
+    made = sends("a", "b")
+    for call in made.tool_calls:
+        call["id"] = "call_1"
+    host.agent(says(made, "ok"), desk.all, runtime)
+    state = await host.go(GO)
+    for verdict in ("approve", "reject"):
+        answer(runtime, one(state)["request_id"], verdict)
+        state = await host.ring()
+    assert ([message.status for message in told(state)], desk.done, len(runtime.runs())) == (["success", "error"], ["sent a"], 2)
 
 
 # --- once -----------------------------------------------------------------------------------------------------------------------------------

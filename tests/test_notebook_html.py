@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ import pytest
 from assent.runtime.notebook import controls, draw, follow, show
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import Recorder, authenticated, recorded
+from assent.schemas.errors import NotFound
+from assent.schemas.phase import Criterion
 from assent.schemas.plan import Measure
 
 from .agents import extra
+from .phase_world import World, finding, says, spec_of
 
 Door = Callable[..., Runtime]
 HOSTILE = [
@@ -127,6 +131,37 @@ def test_the_log_and_its_verification(door: Door) -> None:
     assert "the log is whole" in Page(show(runtime.verify()).html).words
 
 
+def test_a_run_shows_itself(door: Door) -> None:
+    run = door().start(recorded({"effect": "a", "level": "LOW"}))
+    assert run._repr_html_() == show(run).html
+
+
+def test_the_data_of_an_entry_is_short_and_keys_can_be_told_apart(door: Door) -> None:
+    run = door().start(recorded({"effect": "a", "level": "LOW"}))
+    words = Page(show(run.events()).html).words
+    dispatched = next(event for event in run.events() if event.type == "step.dispatched")
+    assert f"key {dispatched.data['key'][:8]}…" in words
+    assert not re.search(r"[0-9a-f]{32}", words)
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "it works"])
+def test_what_a_phase_gave_is_shown_with_who_is_missing(tmp_path: Path, text: str) -> None:
+    def talks(message: Any) -> dict[str, Any]:
+        return says(finding("a.py", "lines", 7, "critical", text=text), summary=text)
+
+    def breaks(message: Any) -> None:
+        raise ValueError(text)
+
+    criteria = (Criterion(id="all", text=text, check="agents_completed", on_failure="ask"),)
+    world = World(tmp_path, spec_of(criteria=criteria), agents={"a": talks, "b": breaks})
+    found = world.consolidated(world.run())
+    page = is_safe(show(world.checked[-1]).html)
+    assert ("not passed" in page.words, text in page.words, "missing: b" in page.words) == (True, True, True)
+    page = is_safe(show(found).html)
+    for word in ("crashed", "reported", "CRITICAL", text):
+        assert word in page.words
+
+
 def test_what_cannot_be_shown_says_so() -> None:
     for thing in (object(), "text", [object()], 7):
         with pytest.raises(TypeError, match="show"):
@@ -140,8 +175,14 @@ def test_the_drawing_has_every_station_and_label() -> None:
     page = is_safe(draw("par").html)
     for word in ("plan", "risk assessment", "approval", "execute", "rollback", "consolidate", "results", *map(str, (*par.AFTER_RISK, *par.AFTER_APPROVAL, *par.AFTER_EXECUTE))):
         assert word in page.words, word
-    with pytest.raises(Exception, match="no graph"):
+    with pytest.raises(NotFound, match="no graph"):
         draw("none")
+
+
+def test_the_phase_is_drawn_too() -> None:
+    page = is_safe(draw("phase").html)
+    for word in ("dispatch agents", "run agent", "collect", "validate", "one Send each", "passed", "question", "narrower scope"):
+        assert word in page.words, word
 
 
 def test_any_graph_can_be_drawn_and_its_names_are_escaped() -> None:
@@ -188,6 +229,10 @@ def test_approve_reject_and_edit_by_button(door: Door, recorder: Recorder) -> No
     press(found, "approve")
     assert (first.status, first.requests[0].decisions[0].reason, first.requests[0].decisions[0].actor.id) == ("completed", "looks right", "lena")
     assert "completed" in found.said.value
+    # Where a notebook is only looked at, no widget is drawn; the question and the calls stand in its place.
+    bundle = found.whole._repr_mimebundle_()
+    assert {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(bundle)
+    is_safe(bundle["text/html"])
     press(panel(runtime, second.requests[0]), "reject")
     found = panel(runtime, third.requests[0])
     found.draft.value = "1: {args: {effect: edited, level: LOW}}"
