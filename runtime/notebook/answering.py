@@ -71,10 +71,11 @@ class _Panel:
         self.buttons = [self._button(widgets, option) for option in request.options]
         plan = runtime.ledger.plan(request.run_id)
         steps = {step.step: {"args": dict(step.args)} for step in plan.steps} if plan is not None else {}
-        self.draft = widgets.Textarea(yaml.safe_dump(steps, sort_keys=False, allow_unicode=False), layout=widgets.Layout(width="60em", height="10em"))
+        draft = yaml.safe_dump(steps, sort_keys=False, allow_unicode=False, width=110)
+        self.draft = widgets.Textarea(draft, layout=widgets.Layout(width="98%", height=f"{min(24, 2 + draft.count(chr(10)))}em"))
         parts = [self.view, self.reason, widgets.HBox(self.buttons), self.said]
         if Verdict.EDIT in request.options:
-            parts.insert(1, self.draft)
+            parts.insert(3, widgets.Accordion([self.draft], titles=("change the steps here, then press edit",)))
         self.whole = widgets.VBox(parts)
         self.whole.assent = self  # so that it lives as long as what it draws, and tests can press
         drawn = self.whole._repr_mimebundle_
