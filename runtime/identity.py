@@ -1,12 +1,13 @@
 """Who stands at the door. The operating system says who runs this process; nothing that a model or a file can write is asked.
 
 A process that a step started has its user's rights, and is not that person: the environment of steps is marked (`ASSENT_AGENT`), and under the
-mark whoever acts is an agent, which decides nothing. People set it for agents of their own, too. It only ever takes away; a program that
-removes the mark could as well write into the ledger, which `verify` shows.
+mark whoever acts is an agent, which decides nothing. People set it for agents of their own, too. Code that an agent calls as its tool inside this
+process is under the mark as well (`ACTS`). It only ever takes away; a program that removes the mark could as well write into the ledger.
 """
 
 from __future__ import annotations
 
+import contextvars
 import os
 import pwd
 from collections.abc import Mapping
@@ -29,9 +30,18 @@ def operating_system_user() -> str:
         return f"uid:{os.getuid()}"
 
 
+ACTS: contextvars.ContextVar[bool] = contextvars.ContextVar("assent_agent_acts", default=False)
+"""Set around the body of a tool that an agent calls in this process."""
+
+
 def is_marked() -> bool:
-    """Tell whether this process belongs to a step or to an agent, and so to no person."""
-    return bool(os.environ.get(MARK))
+    """Tell whether this process belongs to a step or to an agent, or this flow to a tool that an agent calls, and so to no person."""
+    return ACTS.get() or bool(os.environ.get(MARK))
+
+
+def as_marked(actor: Actor) -> Actor:
+    """Return who acts in this very moment: the actor, or an agent of that name under the mark."""
+    return actor.model_copy(update={"kind": "agent", "roles": ()}) if is_marked() else actor
 
 
 def at_the_door(actor: Actor | str | Mapping[str, Any] | None, policy: Policy) -> Actor:
@@ -45,7 +55,7 @@ def at_the_door(actor: Actor | str | Mapping[str, Any] | None, policy: Policy) -
     """
     found = Actor(id=operating_system_user(), assurance=Assurance.OPERATING_SYSTEM) if actor is None else named(actor, policy)
     if is_marked():
-        return found.model_copy(update={"kind": "agent", "roles": ()})
+        return as_marked(found)
     if found.kind != "human" or found.id in policy.actors or policy.preset != "solo" or found.roles:
         return found
     roles = ALL_ROLES if found.assurance is not Assurance.ASSERTED else tuple(role for role in ALL_ROLES if role != "admin")
@@ -71,7 +81,7 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
     if not isinstance(actor, Actor):
         raise InvalidConfiguration(f"expected the id of an actor, found {actor!r}", hint='for example actor="alice"')
     if is_marked():
-        return actor.model_copy(update={"kind": "agent", "roles": ()})
+        return as_marked(actor)
     member = policy.actors.get(actor.id)
     if member is not None:
         return actor.model_copy(update={"roles": member.roles, "kind": member.kind if actor.kind == "human" else actor.kind, "name": actor.name or member.name})

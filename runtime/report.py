@@ -1,4 +1,7 @@
-"""The report of a run as files: `results.yaml` for machines, `results.md` for people. Both can be made again from the ledger."""
+"""The report of a run as files: `results.yaml` for machines, `results.md` for people. Both can be made again from the ledger.
+
+A single call of an agent that went well gets none: the agent waits for its answer, and the ledger has all of it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import yaml
 from ..policies.redact import redact
 from ..schemas.canonical import digest
 from ..schemas.results import Artifact, Outcome, Results
+from ..schemas.run import RunStatus
 from .keep import Keep
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -18,6 +22,10 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 def write_report(report: Results, keep: Keep, now: datetime, *, known: Sequence[str] = ()) -> list[Artifact]:
     """Write both files into the run's artifact folder and return what was written."""
+    from .embed.langchain_tool import BOUND
+
+    if BOUND.get() is not None and len(report.steps) == 1 and report.status == RunStatus.COMPLETED.value:
+        return []
     data = report.as_json()
     files = [
         ("results.yaml", "application/yaml", yaml.dump({"results": data}, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)),

@@ -29,7 +29,6 @@ from ..schemas.errors import (
 )
 from ..schemas.event import Anchor, Verification
 from ..schemas.plan import Plan
-from ..schemas.results import Artifact, Results
 from ..schemas.run import RunStatus
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox, standard
@@ -79,7 +78,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
         self.home = Home.make(home)
         self.settings, self.policy = read_settings(self.home.root, config)
         self.model = model if model is not None else self.settings.model
-        self.actor = identity.at_the_door(actor, self.policy)
+        self._actor = identity.at_the_door(actor, self.policy)
         self.clock = _clock(clock)
         self.tools = tools if tools is not None else standard()
         self.keep = Keep(self.home.artifacts)
@@ -89,6 +88,15 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
         self._threads: dict[str, threading.Thread] = {}
         self._telling: Background | None = None
         self._stuck: list[AssentError] = []
+
+    @property
+    def actor(self) -> Actor:
+        """Who stands at this door; no person while an agent's tool has it in hand."""
+        return identity.as_marked(self._actor)
+
+    @actor.setter
+    def actor(self, actor: Actor) -> None:
+        self._actor = actor
 
     def __enter__(self) -> Self:
         return self
@@ -304,6 +312,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
     def ports(self) -> Ports:
         """What the stations of this home can touch; for embedding `graphs.par.build(ports)` in another graph."""
         from ..nodes.ports import Ports
+        from .report import write_report
 
         return Ports(
             ledger=self.ledger,
@@ -312,7 +321,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
             own=self.locks.own,
             author=self.author,
             settled=self.settled,
-            report=self._report,
+            report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
             requester=self.actor.id,
             known_secrets=self.known_secrets,
             rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
@@ -381,14 +390,6 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
             hosts=frozenset(host.lower() for host in self.settings.private_hosts),
             sleep=time.sleep,
         )
-
-    def _report(self, report: Results) -> list[Artifact]:
-        from .embed.langchain_tool import BOUND
-        from .report import write_report
-
-        if BOUND.get() is not None and len(report.steps) == 1 and report.status == RunStatus.COMPLETED.value:
-            return []  # one call of an agent that went well: the ledger has all of it, and the agent waits
-        return write_report(report, self.keep, self.clock(), known=self.known_secrets)
 
     def _around(self) -> Surroundings:
         return self.surroundings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -22,6 +22,7 @@ class Settings(Noun):
     model: str | dict[str, Any] | None = Field(default=None, description="For example `openai:gpt-…`; without one, written documents run and plain language does not.")
     environment: dict[str, str] = Field(default_factory=dict, description="Variables that shell and python steps get; nothing else is passed on.")
     notify: dict[str, Any] = Field(default_factory=dict, description="Channels and routes; see `runtime/notify/channels.py`.")
+    guard: Literal["opt_in", "default", "high_risk"] = Field(default="opt_in", description="Which calls of a guarded agent become runs, where the program says nothing.")
     private_hosts: tuple[str, ...] = Field(default=(), description="Hosts with private addresses that http steps may reach.")
 
 

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 
 import assent
 from assent.policies.risk.assess import assess
 from assent.policies.risk.surroundings import Surroundings
 from assent.runtime.assess import surroundings
 from assent.runtime.runtime import Runtime
+from assent.runtime.testing import authenticated
+from assent.schemas.dispatch import Effects
 from assent.schemas.errors import NotAllowed
+
+from .agents import START as GO
+from .agents import calls, extra, on, says
+
+create_agent: Any = extra("langchain.agents").create_agent
+
+from assent.runtime.embed import Governed, declared
 
 Door = Callable[..., Runtime]
 AROUND = Surroundings(workspace="/work/app", own=("/work/app/gov",), listing={"/work/app/gov/door": ("token",)}.get)
@@ -86,6 +98,67 @@ def test_a_runtime_judges_with_its_own_folder(door: Door, home: Path, workspace:
     assert door().surroundings.own == (str(home),)
     assert assess("file_write", {"path": str(home / "config.yaml"), "content": ""}, surroundings(str(workspace), own=(str(home),))).level == "CRITICAL"
 
+
+# --- inside an agent ------------------------------------------------------------------------------------------------------------------------
+
+
+def own_tools(runtime: Runtime) -> list[Any]:
+    """What a careless developer gives an agent: the runtime itself, and a shell."""
+
+    @tool
+    @declared(effects=Effects(reads=True))
+    def approve(request_id: str) -> str:
+        """Approve a request."""
+        return str(runtime.decide(request_id, "approve").status)
+
+    @tool
+    @declared(effects=Effects(reads=True))
+    async def approve_as(request_id: str, name: str) -> str:
+        """Approve a request as somebody."""
+        return str((await runtime.adecide(request_id, "approve", actor=authenticated(name))).status)
+
+    @tool
+    @declared(effects=Effects(reads=True))
+    def grant(command: str) -> str:
+        """Grant a command."""
+        return str(runtime.grant("shell", command=command, reason="mine", valid_for="1 hour"))
+
+    @tool
+    @declared(actions=lambda args: [("shell", args["command"])])
+    def shell(command: str) -> str:
+        """Run a command."""
+        return subprocess.run(command, shell=True, capture_output=True, text=True, check=False).stdout
+
+    return [approve, approve_as, grant, shell]
+
+
+@pytest.mark.parametrize(
+    "call", [("approve", {}), ("approve_as", {"name": "lena"}), ("approve_as", {"name": "ada"}), ("grant", {"command": "make"})], ids=lambda call: "-".join([call[0], *call[1].values()]),
+)  # fmt: skip
+async def test_a_tool_that_reaches_the_runtime_is_nobody_who_decides(door: Door, call: Any) -> None:
+    """The tool is even declared harmless; what it does, it does for the agent."""
+    runtime = door("lena")
+    wanted = runtime.start({"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "make"}}]}}).requests[0]
+    name, args = call
+    made = calls((name, args if name == "grant" else {"request_id": wanted.id, **args}))
+    agent = create_agent(says(made, "ok"), own_tools(runtime), middleware=[Governed(runtime)], checkpointer=InMemorySaver())
+    with pytest.raises(NotAllowed, match="only people decide|cannot grant"):
+        await agent.ainvoke(GO, on("t"))
+    assert (runtime.ledger.request(wanted.id).decisions, runtime.actor.kind) == ((), "human")
+    assert runtime.decide(wanted.id, "reject").status == "rejected"  # the person at this door still can
+
+
+def test_a_shell_tool_that_would_approve_its_own_question_takes_two_people(door: Door) -> None:
+    runtime = door("lena")
+    made = calls(("shell", {"command": "assent inbox --json | python3 -m assent approve -"}))
+    agent = create_agent(says(made, "ok"), own_tools(runtime), middleware=[Governed(runtime)], checkpointer=InMemorySaver())
+    (asked,) = agent.invoke(GO, on("t"))["__interrupt__"]
+    assert asked.value["risk"] == "CRITICAL"
+    with pytest.raises(NotAllowed, match="admin"):
+        runtime.decide(asked.value["request_id"], "approve", reason="looks fine")
+
+
+# --- inside a step --------------------------------------------------------------------------------------------------------------------------
 
 _TRY = """
 import os, subprocess, sys

@@ -14,7 +14,7 @@ from assent.runtime.embed import guard
 from assent.runtime.run import Run
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import Recorder, ScriptedModel, recorded
-from assent.schemas.errors import ModelNeeded, NotAllowed
+from assent.schemas.errors import InvalidConfiguration, ModelNeeded, NotAllowed
 
 Door = Callable[..., Runtime]
 LOW, HIGH = recorded({"effect": "low", "level": "LOW"}), recorded({"effect": "high", "level": "HIGH"})
@@ -85,6 +85,27 @@ async def test_an_agent_that_is_not_governed_behaves_as_before(door: Door, kind:
     assert agent.calls == [("q", (1, 2), "slow"), ("break", (), "fast")]
     wrapped = guard(agent.sync if kind == "sync" else agent.later, runtime)
     assert (wrapped.__name__, wrapped.__doc__) == (("sync", "Answer.") if kind == "sync" else ("later", "Answer later."))
+
+
+@pytest.mark.parametrize("mode", ["opt_in", "default", "high_risk"])
+async def test_the_configuration_names_the_mode_where_the_program_does_not(door: Door, recorder: Recorder, kind: str, mode: str) -> None:
+    agent, runtime = Agent(), door(guard=mode)
+    assert isinstance(await call(agent, runtime, kind, None, LOW), Run) == (mode == "default")
+    assert isinstance(await call(agent, runtime, kind, None, HIGH), Run) == (mode != "opt_in")
+    assert isinstance(await call(agent, runtime, kind, "opt_in", HIGH), tuple)
+
+
+async def test_without_waiting_the_handle_comes_at_once(door: Door, recorder: Recorder, kind: str) -> None:
+    agent, runtime = Agent(), door()
+    found = guard(agent.sync if kind == "sync" else agent.later, runtime, "default", wait=False)(LOW)
+    run = await found if kind == "async" else found
+    assert isinstance(run, Run)
+    assert (await run.await_end(30)).status == "completed"
+
+
+def test_a_mode_that_the_configuration_misspells_is_refused(door: Door) -> None:
+    with pytest.raises(InvalidConfiguration, match="guard"):
+        door(guard="sometimes")
 
 
 def test_what_cannot_be_planned_is_not_called_harmless(door: Door) -> None:

@@ -8,6 +8,8 @@ import contextvars
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..identity import ACTS
+
 
 class BoundCall:
     """One attempt of one call; keeps what the tool answered, as it answered it."""
@@ -28,15 +30,22 @@ class BoundCall:
         self.heard_now.append(response)
 
 
+def _marked() -> contextvars.Context:
+    """Return the host's context, in which whoever acts is an agent: what a tool does, it does for the agent that calls it."""
+    host = contextvars.copy_context()
+    host.run(ACTS.set, True)
+    return host
+
+
 def in_context(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a handler of the host that can be called from any context and sees the host's."""
-    host = contextvars.copy_context()
+    host = _marked()
     return lambda request: host.copy().run(handler, request)
 
 
 def on_loop(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Any]:
     """Return an async handler of the host that another thread can call; it runs on the host's loop, in the host's context."""
-    host, loop = contextvars.copy_context(), asyncio.get_running_loop()
+    host, loop = _marked(), asyncio.get_running_loop()
 
     def call(request: Any) -> Any:
         ended: concurrent.futures.Future[Any] = concurrent.futures.Future()

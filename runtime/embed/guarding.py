@@ -1,6 +1,6 @@
 """guard: an agent that exists stays as it is, and is governed where that is asked for.
 
-    ask = guard(my_agent, runtime, mode="high_risk")
+    ask = assent.guard(my_agent, runtime, mode="high_risk")
     ask("which docs are there?")                  # my_agent's own answer, as before
     ask("drop the old tables")                    # a Run that waits for a person
     ask("drop the old tables", governed=False)    # my_agent's own answer
@@ -8,6 +8,8 @@
     opt_in      the agent, unless a call says governed=True
     default     a run, unless a call says governed=False
     high_risk   a plan is made and assessed: HIGH and CRITICAL become a run, the rest is the agent's
+
+Where the program names no mode, `guard:` in config.yaml does: a company can move from one to the next without touching the agent.
 
 Rules: where a call is not governed, arguments, result and errors are the agent's own, and nothing is recorded; a plan that was assessed is the
 plan that runs; what cannot be planned cannot be called harmless, so in `high_risk` that error is raised and the agent is not called.
@@ -35,16 +37,27 @@ Mode = Literal["opt_in", "default", "high_risk"]
 _MODES = ("opt_in", "default", "high_risk")
 
 
-def guard(agent: Callable[..., Any], runtime: Runtime, mode: Mode = "opt_in", *, request: Callable[..., Any] | None = None) -> Callable[..., Any]:
+def guard(
+    agent: Callable[..., Any], runtime: Runtime, mode: Mode | None = None, *, request: Callable[..., Any] | None = None, wait: bool = True,
+) -> Callable[..., Any]:
     """Return the agent with a keyword `governed`; governed calls return a `Run`, others what the agent returns.
 
     Args:
-        agent: a function, sync or async.
-        request: the call's arguments in, what the runtime is asked for out; the first argument by default.
+        agent: a function, sync or async, or an object that is called like one.
+        mode: which calls are governed when they do not say so; that of the configuration (`guard:`) by default, which is `opt_in`.
+        request: the call's arguments in, what the runtime is asked for out; the first argument by default. Plain text takes a model.
+        wait: return a run when it is over or waits for a person; otherwise at once, and it goes on in a thread of this process.
+
+    Returns:
+        A function with the agent's name and signature, async when the agent is.
 
     Raises:
         NotAllowed: no such mode, or the agent takes an argument `governed` itself.
+
+    The function raises what the agent raises, and for governed calls what `Runtime.start` raises: `ModelNeeded` for plain text without a model,
+    `InvalidDocument` and `InvalidPlan` for what cannot be read.
     """
+    mode = mode or runtime.settings.guard
     if mode not in _MODES:
         raise NotAllowed(f"there is no mode {mode!r}", hint=f"one of {', '.join(_MODES)}")
     if "governed" in _parameters(agent):
@@ -65,7 +78,7 @@ def guard(agent: Callable[..., Any], runtime: Runtime, mode: Mode = "opt_in", *,
             wanted = await aside(decide, governed, args, given) if _may_govern(mode, governed) else None
             if wanted is None:
                 return await agent(*args, **given)
-            return await aside(_start, runtime, wanted)
+            return await aside(_start, runtime, wanted, wait)
 
         return later
 
@@ -74,7 +87,7 @@ def guard(agent: Callable[..., Any], runtime: Runtime, mode: Mode = "opt_in", *,
         wanted = apart(decide, governed, args, given) if _may_govern(mode, governed) else None
         if wanted is None:
             return agent(*args, **given)
-        return apart(_start, runtime, wanted)
+        return apart(_start, runtime, wanted, wait)
 
     return now
 
@@ -95,9 +108,9 @@ def _if_high(runtime: Runtime, wanted: Any) -> tuple[Any, str | None] | None:
     return None
 
 
-def _start(runtime: Runtime, wanted: tuple[Any, str | None]) -> Run:
+def _start(runtime: Runtime, wanted: tuple[Any, str | None], wait: bool) -> Run:
     request, run_id = wanted
-    return runtime.start(request, run_id=run_id)
+    return runtime.start(request, run_id=run_id, wait=wait)
 
 
 def _may_govern(mode: Mode, governed: bool | None) -> bool:

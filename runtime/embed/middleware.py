@@ -104,7 +104,7 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         with _LOCK:
             if not isinstance(runtime.tools, OpenToolbox):
                 runtime.tools = OpenToolbox(runtime.tools.values())
-                for made in ("ports", "planner", "_par"):  # they hold the toolbox that was there before
+                for made in ("ports", "planner", "_par", "delivery_ports", "_delivery"):  # they hold the toolbox that was there before
                     runtime.__dict__.pop(made, None)
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]) -> ToolMessage | Command[Any]:
