@@ -31,8 +31,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 import assent
-from assent.runtime.embed import Governed, declared
-from assent.schemas.dispatch import Effects
+from assent.runtime.embed import Effects, Governed, declared
 
 HOSTS = ("bare", "hitl", "hitl per call", "assent")
 START: Any = {"messages": [("user", "go")]}
@@ -255,7 +254,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    found = {"flowing_ms": flowing(given.calls, given.rounds), "asked_ms": asked(3 * given.rounds), "two_commits_ms": two_commits(), "accidents": accidents()}
+    found: dict[str, Any] = {"flowing_ms": flowing(given.calls, given.rounds), "asked_ms": asked(3 * given.rounds), "two_commits_ms": two_commits(), "accidents": accidents()}
     if given.json:
         print(json.dumps(found))
         return

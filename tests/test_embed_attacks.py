@@ -142,7 +142,7 @@ async def test_a_tool_that_reaches_the_runtime_is_nobody_who_decides(door: Door,
     name, args = call
     made = calls((name, args if name == "grant" else {"request_id": wanted.id, **args}))
     agent = create_agent(says(made, "ok"), own_tools(runtime), middleware=[Governed(runtime)], checkpointer=InMemorySaver())
-    with pytest.raises(NotAllowed, match="only people decide|cannot grant"):
+    with pytest.raises(NotAllowed, match=r"only people decide|cannot grant"):
         await agent.ainvoke(GO, on("t"))
     assert (runtime.ledger.request(wanted.id).decisions, runtime.actor.kind) == ((), "human")
     assert runtime.decide(wanted.id, "reject").status == "rejected"  # the person at this door still can

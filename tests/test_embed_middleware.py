@@ -21,7 +21,7 @@ from langgraph.types import Command, interrupt
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import Recorder, authenticated, recorded
 from assent.schemas.dispatch import Effects
-from assent.schemas.errors import InvalidPlan, NotAllowed
+from assent.schemas.errors import InvalidConfiguration, InvalidPlan, NotAllowed
 
 from .agents import START as GO
 from .agents import calls, extra, on, says, told
@@ -173,6 +173,13 @@ def test_effects_alone_never_make_a_tool_low_that_does_something(door: Door, des
     assert desk.done == []
 
 
+def test_what_governs_is_told_what_it_cannot_be(door: Door) -> None:
+    with pytest.raises(InvalidConfiguration, match="no Declaration but dict"):
+        Governed(door(), declarations={"send": {"effects": "reads"}})  # type: ignore[dict-item]
+    with pytest.raises(InvalidConfiguration, match="no tier 9"):
+        Governed(door(), tier=9)
+
+
 def test_a_declaration_that_breaks_is_high(door: Door, desk: Desk) -> None:
     broken = Declaration(effects=Effects(), actions=lambda args: [("file_read", args["no such argument"])])
     agent = create_agent(says(sends("bob"), "ok"), desk.all, middleware=[Governed(door(), declarations={"send": broken})], checkpointer=InMemorySaver())
@@ -197,7 +204,7 @@ async def test_a_rejected_call_tells_the_model_why(door: Door, desk: Desk, host:
     answer(runtime, one(await host.go(GO))["request_id"], "reject", reason="bob is on holiday")
     (message,) = told(await host.ring())
     assert (message.status, desk.done) == ("error", [])
-    assert message.content.startswith("A person rejected it: lena: bob is on holiday. It was not run.")
+    assert str(message.content).startswith("A person rejected it: lena: bob is on holiday. It was not run.")
     assert "not run" in message.content
 
 

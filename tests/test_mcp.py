@@ -72,7 +72,7 @@ async def test_the_server_tells_how_a_plan_is_written(connect: Callable[..., Any
     """An agent elsewhere has no other documentation."""
     async with connect() as client:
         async def read(name: str) -> str:
-            return str((await client.read_resource(f"assent://{name}")).contents[0].text)  # type: ignore[union-attr]
+            return str((await client.read_resource(f"assent://{name}")).contents[0].text)
 
         assert sorted(str(one.uri) for one in (await client.list_resources()).resources) == ["assent://format", "assent://runs", "assent://tools"]
         tools = json.loads(await read("tools"))
@@ -86,7 +86,7 @@ async def test_the_server_tells_how_a_plan_is_written(connect: Callable[..., Any
         assert (await say(client, "propose", plan=document))["status"] == "awaiting_approval"
         (run,) = json.loads(await read("runs"))
         assert run["status"] == "awaiting_approval"
-        asked = (await client.get_prompt("plan", {"goal": "tidy up"})).messages[0].content.text  # type: ignore[union-attr]
+        asked = (await client.get_prompt("plan", {"goal": "tidy up"})).messages[0].content.text
         assert "tidy up" in asked
         assert "assent://" not in asked  # everything is in it
 

@@ -2,6 +2,7 @@
 
     tool.py        the agent proposes plans and gets results (`runtime.as_tool()`)
     middleware.py  every call of an agent's own tools goes through the ledger (`Governed`); needs the extra `agents`
+    langchain_tool.py  what a tool of one's own may touch (`declared`, `Declaration`, `Effects`); without that it is HIGH
     guarding.py    an agent that exists stays as it is, and is governed where that is asked for
     mcp.py         the same for agents that speak the Model Context Protocol; needs the extra `mcp`
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ...schemas.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
+    from ...schemas.dispatch import Effects as Effects
     from .guarding import guard as guard
     from .langchain_tool import Declaration as Declaration
     from .langchain_tool import declared as declared
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     from .middleware import Governed as Governed
     from .tool import as_tool as as_tool
 
-__all__ = ["Declaration", "Governed", "as_tool", "declared", "guard", "server"]
+__all__ = ["Declaration", "Effects", "Governed", "as_tool", "declared", "guard", "server"]
 
 _HOMES = {
-    "as_tool": ".tool", "Governed": ".middleware", "Declaration": ".langchain_tool", "declared": ".langchain_tool", "guard": ".guarding", "server": ".mcp",
+    "as_tool": ".tool", "Governed": ".middleware", "Declaration": ".langchain_tool", "declared": ".langchain_tool", "Effects": ".langchain_tool", "guard": ".guarding", "server": ".mcp",
 }  # fmt: skip
 _EXTRAS = {".middleware": ("langchain", "agents"), ".mcp": ("mcp", "mcp")}
 

@@ -68,11 +68,20 @@ BOUND: contextvars.ContextVar[Bound | None] = contextvars.ContextVar("assent_bou
 
 
 def declared(*, effects: Effects | None = None, actions: Actions | None = None, effect_class: EffectClass | str = EffectClass.OPAQUE) -> Callable[[T], T]:
-    """Declare what a function or a LangChain tool may touch; a decorator.
+    """Declare what a function or a LangChain tool may touch; a decorator, above or below `@tool`.
 
     Args:
-        effects: what it may touch; everything, when only `actions` are given.
-        actions: arguments in, `(kind, payload)` pairs out.
+        effects: what it may touch; everything, when only `actions` are given. What neither writes nor uses the network is judged as a computation.
+        actions: arguments in, `(kind, payload)` pairs out, with the kinds and payloads of `assent.assess`: they are what the level comes from.
+            When it raises on some arguments, that call is HIGH.
+        effect_class: what can be known about a call whose answer was lost in a crash: `opaque` (a person is asked) or `conditional` (a second call
+            leaves the same state, so it is made again). What only looks is looked at again anyway.
+
+    Returns:
+        A decorator that gives back what it was given.
+
+    Raises:
+        ValueError: no such effect class.
     """
 
     def mark(tool: T) -> T:

@@ -17,7 +17,6 @@ be listed to be asked about, answers are decisions of people with roles, and the
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +27,14 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.errors import GraphInterrupt
 from langgraph.types import interrupt
 
-from ...schemas.errors import InvalidDocument, InvalidPlan, NotAllowed, NotFound
+from ...schemas.errors import InvalidConfiguration, InvalidDocument, InvalidPlan, NotAllowed, NotFound
 from ...schemas.plan import Plan, Step
 from ...schemas.problem import Problem
+from . import reply
 from .bound import BoundCall, in_context, on_loop
 from .host import apart, aside, run_id_of, thread_of_host
 from .langchain_tool import BOUND, Declaration, OpenToolbox, adapted, call_in_words
-from .propose import answer, look, outputs, said_by_people, start_or_find, waiting, why
+from .propose import look, start_or_find, waiting
 from .tool import Propose
 from .turns import Turns
 
@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from ..run import Run
     from ..runtime import Runtime
 
-_REFUSALS = {"rejected": "A person rejected it", "denied": "The rules do not allow it", "expired": "Nobody decided in time", "cancelled": "It was cancelled"}
-_FINAL = "It was not run. Do not try it again in another form; say what you needed it for, or go another way."
+_TIERS = range(1, 5)
 _LOCK = threading.Lock()
 
 
@@ -55,7 +54,7 @@ _LOCK = threading.Lock()
 class _Call:
     """One tool call, on its way: the `at`-th of those that its message makes, each with a run of its own."""
 
-    id: str
+    made: Any
     thread: str
     batch: str
     runs: tuple[str | None, ...]
@@ -71,13 +70,26 @@ class _Call:
 class _Tried:
     """What came of trying: what the tool said, or what has to be shown to people, and of which call, in which run."""
 
-    said: Any = None
+    said: Any = None  # a ToolMessage, or whatever else the tool answers with
     shown: dict[str, Any] | None = None
     of: Any = None
 
 
 class Governed(AgentMiddleware[Any, Any, Any]):
-    """The middleware."""
+    """The middleware. One for each agent; it serves sync and async callers, and any number of threads at once.
+
+    What the host sees:
+        a call that flows: the tool's own answer, and whatever the tool raises;
+        a call that is asked about: an interrupt whose value is `{"kind": "assent.approval/v1", "request_id", "run_id", "digest", "title", "risk",
+        "action_requests": [{"name", "args", "arguments", "description"}], "review_configs": […], …}`, one at a time; any resume looks again;
+        a call that was edited: the answer of what ran instead, with a note that says so;
+        a call that was not allowed, that the tool does not take, or whose tool is not known: a ToolMessage with status `error`, which says why.
+
+    Raises (from a call):
+        NotAllowed: a person has to be asked, and the agent has no checkpointer or no thread, so it could not be resumed; nothing is left open.
+            Or two tools of one name are declared differently, and neither may be judged by the other's declaration.
+        StoreError: the ledger cannot be written; the tool was not called.
+    """
 
     def __init__(
         self, runtime: Runtime, *, tier: int | None = None, declarations: Mapping[str, Declaration] | None = None, leave: Collection[str] = (),
@@ -91,8 +103,17 @@ class Governed(AgentMiddleware[Any, Any, Any]):
             declarations: what tools of others may touch, by name; `@declared` says it of one's own.
             leave: names of tools that are none of assent's business, for example one that asks the user something by itself.
             prefix: what people see before a tool's name; agents with different tools of one name need different ones.
+
+        Raises:
+            InvalidConfiguration: `declarations` holds something that is no `Declaration`, or there is no such tier.
         """
         super().__init__()
+        for name, declaration in (declarations or {}).items():
+            if not isinstance(declaration, Declaration):
+                hint = f'declarations={{"{name}": Declaration(effects=Effects(reads=True))}}'
+                raise InvalidConfiguration(f"what is said of {name!r} is no Declaration but {type(declaration).__name__}", hint=hint, key=name)
+        if tier is not None and tier not in _TIERS:
+            raise InvalidConfiguration(f"there is no tier {tier!r}", hint="1 observes, 2 develops, 3 operates, 4 designs", key="tier")
         self.tools = []
         self._runtime = runtime
         self._tier = tier
@@ -118,7 +139,7 @@ class Governed(AgentMiddleware[Any, Any, Any]):
                 interrupt(tried.shown)
                 # What the resume carried is nobody's decision; only the ledger says whether there is one.
                 tried = apart(self._again, tried)
-            return tried.said
+            return tried.said  # type: ignore[no-any-return]
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
@@ -132,7 +153,7 @@ class Governed(AgentMiddleware[Any, Any, Any]):
                 await aside(self._may_ask, tried) or _hold()
                 interrupt(tried.shown)
                 tried = await aside(self._again, tried)
-            return tried.said
+            return tried.said  # type: ignore[no-any-return]
 
     # --- before -----------------------------------------------------------------------------------------------------------------------
 
@@ -143,7 +164,7 @@ class Governed(AgentMiddleware[Any, Any, Any]):
     def _taken(self, request: ToolCallRequest, thread: str) -> _Call | ToolMessage:
         made = request.tool_call
         if request.tool is None:
-            return _error(request, f"There is no tool {made['name']!r} that could be governed, so it was not called.")
+            return reply.error(made, f"There is no tool {made['name']!r} that could be governed, so it was not called.")
         for tool in (request.tool, *(getattr(request.runtime, "tools", None) or ())):
             self._register(tool)
         siblings, at, batch = _siblings(request.state, made)
@@ -151,8 +172,8 @@ class Governed(AgentMiddleware[Any, Any, Any]):
             plan = self._plan(request.tool, made["args"])
             plan.digest  # noqa: B018 - asked for here, so that what has no canonical form is told to the model and not thrown at the host
         except ValueError as error:
-            return _error(request, f"The arguments are no plain JSON ({error}), so it was not called.")
-        return _Call(str(made["id"]), thread, f"{thread}/{batch}", tuple(self._run_id(thread, one) for one in siblings), at, plan)
+            return reply.error(made, f"The arguments are no plain JSON ({error}), so it was not called.")
+        return _Call(made, thread, f"{thread}/{batch}", tuple(self._run_id(thread, one) for one in siblings), at, plan)
 
     def _run_id(self, thread: str, made: Any) -> str | None:
         try:
@@ -200,7 +221,7 @@ class Governed(AgentMiddleware[Any, Any, Any]):
         try:
             return start_or_find(self._runtime, call.plan, run_id=call.run_id, tier=self._tier)
         except (InvalidPlan, InvalidDocument) as error:
-            return _error_of(call, f"It was not called: {error.message}")
+            return reply.error(call.made, f"It was not called: {error.message}")
 
     def _shown(self, call: _Call, run: Run) -> dict[str, Any] | None:
         shown = waiting(self._runtime, run)
@@ -233,21 +254,8 @@ class Governed(AgentMiddleware[Any, Any, Any]):
             live = bound.heard_now[0]
             if isinstance(live, BaseException):
                 raise live
-            return _noted(live, plan) if edited else live  # type: ignore[no-any-return]
-        got = outputs(self._runtime, run)
-        if not got:
-            refused = _REFUSALS.get(run.status.value, f"The run is {run.status.value}")
-            # A person's answer is told in their words; what the rules found, in the report's.
-            reasons = said_by_people(run) if run.status.value in ("rejected", "expired", "cancelled") else why(run)
-            return _error(request, f"{refused}{f': {reasons}' if reasons else ''}. {_FINAL}")
-        kept = got.get(1, {}).get("message") if plan is not None and len(plan.steps) == 1 else None
-        if isinstance(kept, Mapping):
-            found = ToolMessage(content=kept["content"], status=kept["status"], name=request.tool_call["name"], tool_call_id=request.tool_call["id"])
-        else:
-            status = "success" if run.status.value == "completed" else "error"
-            content = json.dumps(answer(self._runtime, run), ensure_ascii=False)
-            found = ToolMessage(content=content, status=status, name=request.tool_call["name"], tool_call_id=request.tool_call["id"])
-        return _noted(found, plan) if edited and plan is not None else found
+            return reply.noted(live, plan) if edited else live  # type: ignore[no-any-return]
+        return reply.kept(self._runtime, run, request.tool_call, was_edited=edited)
 
 
 def _hold() -> NoReturn:
@@ -264,21 +272,3 @@ def _siblings(state: Any, made: Any) -> tuple[Sequence[Any], int, str]:
                 if (one["id"], one["name"], one["args"]) == (made["id"], made["name"], made["args"]):
                     return message.tool_calls, at, message.id or ",".join(str(one["id"]) for one in message.tool_calls)
     return [made], 0, str(made["id"])
-
-
-def _noted(response: Any, plan: Plan) -> Any:
-    """Tell the model that a person changed its call; a response that is no message stays as it is."""
-    if not isinstance(response, ToolMessage):
-        return response
-    ran = "; ".join(call_in_words(step.tool, step.args) for step in plan.steps)
-    note = f"[A person changed this call before it ran. What ran instead: {ran}. That was meant; do not repeat the call that you wrote.]\n"
-    content = note + response.content if isinstance(response.content, str) else [{"type": "text", "text": note}, *response.content]
-    return response.model_copy(update={"content": content})
-
-
-def _error(request: ToolCallRequest, told: str) -> ToolMessage:
-    return ToolMessage(content=told, status="error", name=request.tool_call["name"], tool_call_id=request.tool_call["id"])
-
-
-def _error_of(call: _Call, told: str) -> ToolMessage:
-    return ToolMessage(content=told, status="error", name=call.plan.steps[0].tool.partition(".")[2], tool_call_id=call.id)
