@@ -41,7 +41,7 @@ def kept(runtime: Runtime, run: Run, made: Mapping[str, Any], *, was_edited: boo
         found = _message(made, recorded["content"], recorded["status"])
     else:
         found = _message(made, json.dumps(answer(runtime, run), ensure_ascii=False), "success" if run.status.value == "completed" else "error")
-    return noted(found, plan) if was_edited and plan is not None else found  # type: ignore[no-any-return]
+    return noted(found, plan) if was_edited and plan is not None else found
 
 
 def noted(response: Any, plan: Plan) -> Any:
