@@ -491,6 +491,30 @@ async def test_two_resumes_at_once_call_it_once(door: Door, desk: Desk, host: Ho
     assert sorted(desk.done) == ["sent a", "sent b"]
 
 
+async def test_an_agent_that_is_cancelled_during_a_call_does_not_make_it_again(door: Door) -> None:
+    begun, may_end, done = asyncio.Event(), asyncio.Event(), []
+
+    @tool
+    @declared(effects=Effects(reads=True))
+    async def slow(what: str) -> str:
+        """Take its time."""
+        done.append(what)
+        begun.set()
+        await may_end.wait()
+        return f"did {what}"
+
+    runtime = door()
+    agent = create_agent(says(calls(("slow", {"what": "it"})), "ok"), [slow], middleware=[Governed(runtime)], checkpointer=InMemorySaver())
+    going = asyncio.create_task(agent.ainvoke(GO, on("t")))
+    await begun.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    may_end.set()  # nobody waits for it any more; what it did is recorded all the same
+    end = await agent.ainvoke(None, on("t"))
+    assert ([message.content for message in told(end)], done, len(runtime.runs())) == (["did it"], ["it"], 1)
+
+
 async def test_a_call_in_doubt_is_settled_by_a_person(door: Door, desk: Desk, host: Host) -> None:
     """A tool that pauses by itself: nobody knows how far it came."""
 

@@ -16,7 +16,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import Command
 
 from assent.runtime.runtime import Runtime
-from assent.runtime.testing import Recorder, authenticated
+from assent.runtime.testing import Recorder, ScriptedModel, authenticated
 
 from .agents import START as GO
 from .agents import calls, extra, on, says, told
@@ -68,6 +68,22 @@ async def test_low_risk_runs_and_the_agent_gets_the_results(door: Door, recorder
     (answer,) = answers(await host.go(GO))
     assert (answer["status"], answer["success"], answer["steps"][0]["status"]) == ("completed", True, "done")
     assert recorder.names == ["a"]
+
+
+async def test_a_goal_becomes_a_plan_that_is_asked_about(home: Path, workspace: Path, host: Host) -> None:
+    measure = {"tool": "shell", "args": {"command": "ls"}, "read": "exit_code", "target": "= 0"}
+    criteria = [{"text": "exit code = 0", "proposed": True, "measure": measure}]
+    step = {"description": "push", "tool": "shell", "args": {"command": "python3 push.py"}, "rollback_plan": "none", "estimated_time_s": 2, "cost_usd": "0"}
+    reply = {"problem": {"title": "Publish it", "description": "", "success_criteria": criteria}, "intent": "publish", "steps": [step], "alternatives": []}
+    (workspace / "push.py").write_text("open('pushed', 'a').write('x')")
+    with Runtime(home, workspace=workspace, model=ScriptedModel(reply)) as runtime:
+        host.agent(says(calls(("propose_plan", {"goal": "publish the site"})), "done"), [runtime.as_tool()])
+        (asked,) = (await host.go(GO))["__interrupt__"]
+        assert asked.value["action_requests"][0]["args"] == {"command": "python3 push.py"}
+        assert not (workspace / "pushed").exists()
+        runtime.decide(asked.value["request_id"], "approve", reason="read it")
+        (answer,) = answers(await host.go(Command(resume="ring")))
+        assert (answer["status"], (workspace / "pushed").read_text()) == ("completed", "x")
 
 
 async def test_the_question_surfaces_through_the_host_and_the_resume_is_a_doorbell(door: Door, recorder: Recorder, host: Host) -> None:
