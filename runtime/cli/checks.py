@@ -18,7 +18,8 @@ from ...policies.approvals import ALL_ROLES
 from ...policies.policy import Policy
 from ...schemas.errors import InvalidConfiguration
 from ...schemas.risk import Level
-from ..identity import operating_system_user
+from ...tools.environment import MARK
+from ..identity import is_marked, operating_system_user
 from ..settings import Settings, read_settings
 
 _PINNED = ("langgraph", "langchain-core", "langgraph-checkpoint-sqlite", "pydantic", "openai", "sqlglot", "tree-sitter", "tree-sitter-bash")
@@ -155,6 +156,9 @@ def _model(settings: Settings) -> Check:
 
 def _people(policy: Policy) -> Iterator[Check]:
     you = operating_system_user()
+    if is_marked():
+        remedy = f"decide in a terminal of your own; unset {MARK} if no agent runs here"
+        yield Check("approvers", "warn", f"{MARK} is set, so whoever acts in this process is an agent and decides nothing", remedy)
     known = {name: member.roles for name, member in policy.actors.items() if member.kind == "human"}
     if policy.preset == "solo" and you not in policy.actors:
         known[you] = ALL_ROLES
