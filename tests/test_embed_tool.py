@@ -17,6 +17,7 @@ from langgraph.types import Command
 
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import Recorder, ScriptedModel, authenticated
+from assent.schemas.errors import InvalidConfiguration
 
 from .agents import START as GO
 from .agents import calls, extra, on, says, told
@@ -195,6 +196,12 @@ async def test_without_a_checkpointer_the_answer_is_pending_and_can_be_come_back
     host.agent(says(calls(("propose_plan", {"run_id": pending["run_id"]})), "done"), [tool], checkpointer=None)
     (done,) = answers(await host.go(GO))
     assert (done["status"], recorder.names) == ("completed", ["a"])
+
+
+def test_what_cannot_be_is_said_when_the_tool_is_made(door: Door) -> None:
+    for given, said in (({"wait": "patiently"}, "patiently"), ({"tier": 0}, "no tier 0")):
+        with pytest.raises(InvalidConfiguration, match=said):
+            door().as_tool(**given)
 
 
 def test_pending_never_interrupts(door: Door) -> None:

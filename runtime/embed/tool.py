@@ -20,7 +20,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from ...schemas.errors import AssentError, Complaint, InvalidDocument
+from ...schemas.errors import AssentError, Complaint, InvalidConfiguration, InvalidDocument
 from .host import apart, aside, run_id_of, thread_of_host
 from .propose import answer, asked, begin, look, own, tools_in_words, waiting
 
@@ -111,9 +111,25 @@ class Propose(BaseTool):
 
 
 def as_tool(runtime: Runtime, *, wait: Waits = "interrupt", tier: int | None = None) -> BaseTool:
-    """Return the tool with which an agent proposes; see `Runtime.as_tool`."""
+    """Return the tool with which an agent proposes (`Runtime.as_tool`).
+
+    The model gives one of `plan` (a document, as an object or YAML text), `goal` (plain words, with a model) or `run_id` (of an earlier answer).
+    It gets JSON text: `{"run_id", "status"}`, and with it
+        while people decide: `waits_for` ([{request_id, question, risk, title, needs, decide_by}]), `next` (what to do), `opens_at` (a window);
+        when it is over: `success` (true, false or null), `steps` ([{step, tool, status, summary, output}]), `outcomes`, `not_undone`, `why`;
+        when nothing was started: an error with `"status": "not started"`, `message` and `hint`.
+
+    Args:
+        wait: `interrupt` the agent's own graph while people decide, where that has a checkpointer; or answer `pending` at once.
+        tier: authority of the agent, 1 to 4; what is beyond it is denied and not asked about.
+
+    Raises:
+        InvalidConfiguration: no such way to wait, or no such tier.
+    """
     if wait not in ("interrupt", "pending"):
-        raise ValueError(f"wait is `interrupt` or `pending`, not {wait!r}")
+        raise InvalidConfiguration(f"wait is `interrupt` or `pending`, not {wait!r}", hint='runtime.as_tool(wait="pending")', key="wait")
+    if tier is not None and tier not in range(1, 5):
+        raise InvalidConfiguration(f"there is no tier {tier!r}", hint="1 observes, 2 develops, 3 operates, 4 designs", key="tier")
     made = Propose(description=_ABOUT.format(tools=tools_in_words(runtime)))
     made._door, made._wait, made._tier = runtime, wait, tier
     return made
