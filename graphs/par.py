@@ -27,6 +27,7 @@ from ..nodes.results import results
 from ..nodes.risk_assessment import risk_assessment
 from ..nodes.rollback import rollback
 from ..nodes.state import Context, Input, Output, State
+from .labels import routed
 
 AFTER_RISK: dict[Hashable, str] = {"low": "execute", "needs approval": "approval", "denied": "consolidate"}
 AFTER_APPROVAL: dict[Hashable, str] = {"approved": "execute", "edited": "risk_assessment", "rejected": "consolidate", "expired": "consolidate", "cancelled": "consolidate"}
@@ -48,9 +49,9 @@ def build(ports: Ports) -> StateGraph[State, Context, Input, Output]:
         graph.add_node(name, partial(node, ports=ports), input_schema=State)
     graph.add_edge(START, "plan")
     graph.add_edge("plan", "risk_assessment")
-    graph.add_conditional_edges("risk_assessment", _route, AFTER_RISK)
-    graph.add_conditional_edges("approval", _route, AFTER_APPROVAL)
-    graph.add_conditional_edges("execute", _route, AFTER_EXECUTE)
+    routed(graph, "risk_assessment", AFTER_RISK, _route)
+    routed(graph, "approval", AFTER_APPROVAL, _route)
+    routed(graph, "execute", AFTER_EXECUTE, _route)
     graph.add_edge("rollback", "consolidate")
     graph.add_edge("consolidate", "results")
     graph.add_edge("results", END)

@@ -24,6 +24,7 @@ from ..nodes.phase_state import AGAIN, AgentTask, PhaseInput, PhaseOutput, Phase
 from ..nodes.phase_validate import validate
 from ..policies.phase_size import SIZES, check_size
 from ..schemas.phase import PhaseSpec
+from .labels import routed
 
 AFTER_DISPATCH: dict[Hashable, str] = {"one Send each": "run_agent"}
 AFTER_VALIDATE: dict[Hashable, str] = {"passed": END, AGAIN: "dispatch_agents", "question": END}
@@ -51,7 +52,7 @@ def build(spec: PhaseSpec, ports: PhasePorts, *, sizes: range = SIZES) -> StateG
     graph.add_conditional_edges("dispatch_agents", sends, AFTER_DISPATCH)
     graph.add_edge("run_agent", "collect")
     graph.add_edge("collect", "validate")
-    graph.add_conditional_edges("validate", _route, AFTER_VALIDATE)
+    routed(graph, "validate", AFTER_VALIDATE, _route)
     return graph
 
 
