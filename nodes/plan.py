@@ -27,8 +27,12 @@ def plan(state: State, runtime: Runtime[Context], *, ports: Ports) -> dict[str, 
         if not _is_words(request):
             # What cannot be read must not leave a run behind; plain language is admitted first, because asking a model costs money.
             frozen = ports.author(request, run_id)
-            ledger.admit(run_id, {"request": request}, graph=ports.graph, tier=state.get("tier"), title=frozen.problem.title, requester=ports.requester)
+            claimed, hints = ports.claims(request)
+            tier = claimed if state.get("tier") is None else state.get("tier")
+            ledger.admit(run_id, {"request": request}, graph=ports.graph, tier=tier, title=frozen.problem.title, requester=ports.requester)
             ledger.freeze(run_id, frozen, editor=frozen.author or ports.requester)
+            if hints:
+                ledger.note(run_id, "problem.vague", hints=list(hints))
             return {"run_id": run_id, "digest": frozen.digest}
         ledger.admit(run_id, {"request": request}, graph=ports.graph, tier=state.get("tier"), title=str(request)[:80], requester=ports.requester)
         run = ledger.run(run_id)

@@ -68,6 +68,7 @@ class Ports:
         place: run id in, where its calls act out.
         own: holds the kernel lock of a run; raises RunBusy when another process has it. Nested use in one flow is fine.
         author: request and run in, plan out.
+        claims: request in; out the tier that a written one claims for its agent, and what would make its problem better.
         settled: called when the plan of a run is frozen.
         report: writes the report of a run to its artifact folder and returns what it wrote.
         requester: id of the actor at the door, who is recorded as asking.
@@ -86,4 +87,5 @@ class Ports:
     graph: str = "par"
     rates: Mapping[str, str] | None = None
     settled: Callable[[str], None] = lambda run_id: None
+    claims: Callable[[Any], tuple[int | None, tuple[str, ...]]] = lambda request: (None, ())
     known_secrets: tuple[str, ...] = ()

@@ -84,6 +84,13 @@ class Authoring:
                 self.ledger.note(run_id, "outside.steers", warnings=list(planned.warnings))
         return planned.plan.model_copy(update={"asked": taken["words"]})
 
+    def claims(self, ask: Any) -> tuple[int | None, tuple[str, ...]]:
+        """Return what a written request says besides its plan: the tier of its agent, and what would make its problem better. Raises: as `author`."""
+        if "words" in take_in(ask):
+            return None, ()
+        reading = self._read(ask)
+        return reading.tier, tuple(str(hint) for hint in reading.hints)
+
     def settled(self, run_id: str) -> None:
         """Forget raw replies of a run whose plan is frozen."""
         if self.planner is not None:

@@ -320,6 +320,7 @@ class Runtime(Authoring, Driving, Desk, Upkeep):
             place=self.place,
             own=self.locks.own,
             author=self.author,
+            claims=self.claims,
             settled=self.settled,
             report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
             requester=self.actor.id,

@@ -231,6 +231,26 @@ def test_the_tier_in_the_input_binds_the_run(door: Door, recorder: Recorder) -> 
     assert (end["status"], recorder.names) == ("denied", [])
 
 
+def test_the_tier_in_the_document_binds_the_run_unless_the_input_names_one(door: Door, recorder: Recorder) -> None:
+    steps = [{"step": 1, "tool": "recorder", "args": {"effect": "a", "level": "MEDIUM"}}]
+    document = {"metadata": {"agent_tier": 1}, "problem": {"title": "x"}, "action": {"steps": steps}}
+    runtime = door()
+    assert runtime.graph().invoke({"request": document}, at("by-document"))["status"] == "denied"
+    assert runtime.run("by-document").row.tier == 1 == runtime.start(document, run_id="by-start").row.tier
+    assert "__interrupt__" in runtime.graph().invoke({"request": document, "tier": 4}, at("by-input"))
+    assert runtime.run("by-input").row.tier == 4
+    assert recorder.names == []
+
+
+def test_what_would_make_a_document_better_is_told_whoever_starts_it(door: Door) -> None:
+    document = {"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "recorder", "args": {"effect": "a", "level": "MEDIUM"}}]}}
+    runtime = door()
+    runtime.graph().invoke({"request": document}, at("by-graph"))
+    runtime.start(document, run_id="by-start")
+    told = [[event.data["hints"] for event in runtime.run(name).events() if event.type == "problem.vague"] for name in ("by-graph", "by-start")]
+    assert told[0] == told[1] != []
+
+
 def test_it_is_embedded_as_a_subgraph_and_its_question_reaches_the_parent(door: Door, recorder: Recorder) -> None:
     runtime = door()
     parent = StateGraph(State)
