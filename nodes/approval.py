@@ -11,6 +11,8 @@ from typing import Any
 
 from langgraph.types import interrupt
 
+from ..policies.outline import described
+from ..policies.plan_risk import PlanRisk
 from ..policies.redact import redact_value
 from ..schemas.approval import Question, Request, RequestStatus, Verdict
 from ..schemas.plan import Plan
@@ -35,7 +37,8 @@ def approval(state: State, *, ports: Ports) -> dict[str, Any]:
     request = ledger.open_request(request_id, run_id, kind, subject)
     while request.is_open:
         # Several resumes may be needed: two approvers, or somebody who only looks. What they carry is ignored.
-        interrupt(payload(request, ledger.plan(run_id), known=ports.known_secrets))
+        found = ledger.plan(run_id)
+        interrupt(payload(request, found, None if found is None else ledger.risk(found), known=ports.known_secrets))
         request = ledger.request(request_id)
     return {"route": _ROUTES[request.status], "status": ledger.run(run_id).status.value}
 
@@ -48,12 +51,17 @@ def _question(state: State, ports: Ports) -> tuple[Question, dict[str, Any], str
     return kind, subject, asked.get("id") or ports.ledger.question(state["run_id"], kind, subject)
 
 
-def payload(request: Request, plan: Plan | None, *, known: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the interrupt's value: one shape that Studio, Agent Chat UI and Agent Inbox all show."""
+def payload(request: Request, plan: Plan | None, risk: PlanRisk | None = None, *, known: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the interrupt's value: one shape that Studio, Agent Chat UI and Agent Inbox all show.
+
+    Args:
+        risk: of the plan's calls, for the outline that stands where such screens show the first call only.
+    """
     steps = plan.steps if plan is not None else ()
     # The payload is for screens and is kept with the checkpoint: secrets stay in the plan's bytes, which only the ledger holds.
-    shown = [(step, redact_value(step.args, known=known)) for step in steps]
-    calls = [{"name": step.tool, "args": args, "arguments": args, "description": redact_value(f"{step.step}. {step.description}", known=known)} for step, args in shown]
+    shown = [redact_value(step.args, known=known) for step in steps]
+    texts = [] if plan is None else described(plan, risk, request.risk, request.kind, request.subject, known=known)
+    calls = [{"name": step.tool, "args": args, "arguments": args, "description": text} for step, args, text in zip(steps, shown, texts, strict=True)]
     allowed = [option.value for option in request.options if option in (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT)] or ["respond"]
     return {
         "kind": "assent.approval/v1",
