@@ -30,23 +30,28 @@ AFTER_DISPATCH: dict[Hashable, str] = {"one Send each": "run_agent"}
 AFTER_VALIDATE: dict[Hashable, str] = {"passed": END, AGAIN: "dispatch_agents", "question": END}
 
 
-def build(spec: PhaseSpec, ports: PhasePorts, *, sizes: range = SIZES) -> StateGraph[PhaseState, None, PhaseInput, PhaseOutput]:
+def build(spec: PhaseSpec, ports: PhasePorts, *, sizes: range = SIZES, in_threads: bool = False) -> StateGraph[PhaseState, None, PhaseInput, PhaseOutput]:
     """Return the graph of a phase, not compiled; it runs with `invoke` and `ainvoke`.
 
     Args:
         spec: the phase.
         ports: what its stations can touch; the agents among them.
         sizes: how many agents it may have; another range than three to five is for a fan-out whose breadth something else governs.
+        in_threads: touch no disk on the caller's loop, which servers forbid; stations then run in threads for every caller.
 
     Raises:
         InvalidPlan: too few or too many agents; the error proposes the split.
     """
     check_size(spec, sizes)
     bound = {"spec": spec, "ports": ports}
+
+    def both(function: Any, coroutine: Any) -> Any:
+        return partial(function, **bound) if in_threads else _both(function, coroutine, bound)
+
     graph: StateGraph[PhaseState, None, PhaseInput, PhaseOutput] = StateGraph(PhaseState, input_schema=PhaseInput, output_schema=PhaseOutput)
-    graph.add_node("dispatch_agents", _both(dispatch_agents, adispatch_agents, bound), input_schema=PhaseState)
-    graph.add_node("run_agent", _both(run_agent, arun_agent, bound), input_schema=AgentTask)
-    graph.add_node("collect", _both(collect, acollect, bound), input_schema=PhaseState, defer=True)
+    graph.add_node("dispatch_agents", both(dispatch_agents, adispatch_agents), input_schema=PhaseState)
+    graph.add_node("run_agent", both(run_agent, arun_agent), input_schema=AgentTask)
+    graph.add_node("collect", both(collect, acollect), input_schema=PhaseState, defer=True)
     graph.add_node("validate", partial(validate, spec=spec, ports=ports), input_schema=PhaseState)
     graph.add_edge(START, "dispatch_agents")
     graph.add_conditional_edges("dispatch_agents", sends, AFTER_DISPATCH)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict  # the server reads schemas of this one on Python 3.11
 
 
@@ -28,23 +28,27 @@ class Input(BaseModel):
 
     model_config = ConfigDict(title="Problem", extra="ignore")
 
-    request: Any = Field(
+    # Whatever a caller in this process gives is read; a form offers the two things that a person can write.
+    request: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "title": "Text"}, {"type": "object", "title": "Document"}]})] = Field(
         default=None,
         title="Request",
         description="A written document (YAML text or an object with `problem` and `action`), or plain language where a model is configured.",
-        examples=[{"problem": {"title": "List the docs"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "ls docs"}}]}}],
+        examples=[
+            "problem: {title: List the docs}\naction:\n  steps:\n    - {step: 1, description: look, commands: [ls docs]}\n",
+            {"problem": {"title": "List the docs"}, "action": {"steps": [{"step": 1, "tool": "shell", "args": {"command": "ls docs"}}]}},
+        ],
     )
-    tier: int | None = Field(default=None, ge=1, le=4, title="Tier", description="Authority of the asking agent, 1 (Observer) to 4 (Architect).")
-    run_id: str | None = Field(default=None, title="Run", description="An admitted run to go on with; its id is the thread id.")
+    tier: int | None = Field(default=None, ge=1, le=4, title="Tier", description="Authority of the asking agent, 1 (Observer) to 4 (Architect).", examples=[2])
+    run_id: str | None = Field(default=None, title="Run", description="Empty for a new run. The id of a run that was started elsewhere, to look at it and go on with it here.", examples=["run_0123456789abcdef"])
 
 
 class Output(TypedDict, total=False):
     """What a finished run says."""
 
-    run_id: str
-    status: str
-    success: bool | None
-    summary: str
+    run_id: Annotated[str, Field(title="Run")]
+    status: Annotated[str, Field(title="Status", description="completed, failed, rejected, expired, denied, cancelled or rolled_back.", examples=["completed"])]
+    success: Annotated[bool | None, Field(title="Success", description="Whether every measured criterion was met; empty: not everything was measured.")]
+    summary: Annotated[str, Field(title="Summary")]
 
 
 class Context(BaseModel):

@@ -6,103 +6,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
+import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from assent.runtime.runtime import Runtime
 from assent.schemas.run import RunStatus
 
+from .studio_server import ROOT, Server, assistant, beside, document, fresh, go, lines, refused, serving, until, waiting
+
 if importlib.util.find_spec("langgraph_api") is None and not os.environ.get("CI"):
     pytest.skip("langgraph-cli[inmem] is not installed", allow_module_level=True)
 
-ROOT = Path(__file__).resolve().parent.parent
-PEOPLE = "actors: {lena: [lead], dora: [developer], guest: [], robot: {roles: [developer, lead, admin], kind: agent}}\n"
 RACES = 50 if os.environ.get("CI") else 12
-
-
-@dataclass
-class Server:
-    """One `langgraph dev`, which can be ended and started again over the same home."""
-
-    folder: Path
-    port: int = 0
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def workspace(self) -> Path:
-        return self.folder / "workspace"
-
-    @property
-    def token(self) -> str:
-        return (self.folder / "home" / "door" / "token").read_text().strip()
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
-
-    def start(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("LANGSMITH", "LANGCHAIN", "OPENAI"))},
-            "ASSENT_HOME": str(self.folder / "home"), "ASSENT_WORKSPACE": str(self.workspace), "LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "1",
-        }  # fmt: skip
-        command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload", "--port", str(self.port), "--n-jobs-per-worker", "8"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([*command, "--config", str(ROOT / "langgraph.json")], cwd=self.folder, env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/ok", timeout=2).status_code == 200:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start:\n{self.log[-4000:]}")
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        if self.process is not None:
-            self.process.send_signal(how)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(5)
-            self.process = None
-
-    def client(self, token: str | None = None) -> LangGraphClient:
-        return get_client(url=self.url, api_key=None, headers={"authorization": f"Bearer {token or self.token}"})
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("server"))
-    found.workspace.mkdir()
-    (found.folder / "home").mkdir()
-    (found.folder / "home" / "config.yaml").write_text(PEOPLE)
-    found.start()
-    yield found
-    found.stop()
+    with serving(tmp_path_factory.mktemp("server")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -115,50 +46,8 @@ async def client(server: Server) -> AsyncIterator[LangGraphClient]:
 @pytest.fixture
 def home(server: Server) -> Iterator[Runtime]:
     """Another process's view of the same home."""
-    with Runtime(server.folder / "home", workspace=server.workspace) as runtime:
+    with beside(server) as runtime:
         yield runtime
-
-
-async def assistant(client: LangGraphClient) -> str:
-    return str((await client.assistants.search(graph_id="par"))[0]["assistant_id"])
-
-
-def document(*commands: str, title: str = "Write a file") -> dict[str, Any]:
-    steps = [{"step": n, "description": "write", "tool": "shell", "args": {"command": command}} for n, command in enumerate(commands, 1)]
-    return {"problem": {"title": title}, "action": {"steps": steps}}
-
-
-def fresh(text: str = "x") -> tuple[str, str]:
-    """Return a command that leaves one line in a new file, and the file's name."""
-    name = f"{uuid.uuid4().hex[:12]}.txt"
-    return f"echo {text} >> {name}", name
-
-
-def lines(server: Server, name: str) -> list[str]:
-    path = server.workspace / name
-    return path.read_text().split() if path.exists() else []
-
-
-async def waiting(client: LangGraphClient, *commands: str, **more: Any) -> tuple[str, dict[str, Any]]:
-    """Start a run that waits, as Studio does; returns its thread and the payload of its interrupt."""
-    thread = (await client.threads.create())["thread_id"]
-    found: Any = await client.runs.wait(thread, await assistant(client), input={"request": document(*commands)}, **more)
-    return thread, found["__interrupt__"][0]["value"]
-
-
-async def go(client: LangGraphClient, thread: str, **how: Any) -> dict[str, Any]:
-    found: Any = await client.runs.wait(thread, await assistant(client), **how)
-    return dict(found)
-
-
-async def refused(call: Any, *statuses: int) -> str:
-    """Expect a refusal and return what it says."""
-    with pytest.raises(Exception, match=r"\d{3}|Client error|not open|stations") as error:
-        await call
-    response = getattr(error.value, "response", None)
-    assert response is not None, error.value
-    assert response.status_code in statuses, response.text
-    return str(response.text)
 
 
 # --- what Studio draws and fills in ----------------------------------------------------------------------------------------------------
@@ -169,17 +58,66 @@ async def test_the_server_starts_without_key_and_network_and_says_where_the_page
     assert "BlockingError" not in server.log
 
 
-async def test_studio_gets_forms_and_a_graph_that_reads_well(client: LangGraphClient) -> None:
+async def test_studio_finds_every_graph_of_langgraph_json(client: LangGraphClient) -> None:
+    found = {one["graph_id"]: one for one in await client.assistants.search()}
+    assert set(found) == set(json.loads((ROOT / "langgraph.json").read_text())["graphs"])
+    for name, one in found.items():
+        assert one["name"] == name and one["description"]
+
+
+@pytest.mark.parametrize("name", sorted(json.loads((ROOT / "langgraph.json").read_text())["graphs"]))
+async def test_studio_gets_a_form_and_a_drawing_of_every_graph(client: LangGraphClient, name: str) -> None:
+    """A field without a title or a description is a field that nobody can fill in; an arrow with words of one way only hides the others."""
+    found = (await client.assistants.search(graph_id=name))[0]["assistant_id"]
+    schemas: Any = await client.assistants.get_schemas(found)
+    assert schemas["input_schema"]["title"] and schemas["input_schema"]["properties"]
+    for field, shown in schemas["input_schema"]["properties"].items():
+        assert shown["title"] and shown["description"] and shown["examples"] and "default" in shown, field
+    assert schemas["output_schema"]["properties"] and schemas["state_schema"]["properties"]
+    graph = await client.assistants.get_graph(found, xray=True)
+    stations = [str(node["id"]) for node in graph["nodes"]]
+    assert stations[0] == "__start__" and "__end__" in stations
+    for edge in graph["edges"]:
+        assert re.fullmatch(r"[a-zA-Z][a-z A-Z/]*", edge.get("data") or "word"), edge
+
+
+async def test_the_main_graph_reads_well(client: LangGraphClient) -> None:
     found = await assistant(client)
     schemas: Any = await client.assistants.get_schemas(found)
     assert schemas["input_schema"]["title"] == "Problem"
-    assert schemas["input_schema"]["properties"]["request"]["examples"]
+    assert [one["type"] for one in schemas["input_schema"]["properties"]["request"]["anyOf"]] == ["string", "object"]
     assert schemas["context_schema"]["properties"]["stepwise"]["title"] == "Stepwise"
+    assert schemas["output_schema"]["properties"]["status"]["title"] == "Status"
     graph = await client.assistants.get_graph(found)
     stations = {node["id"] for node in graph["nodes"]}
     assert stations == {"__start__", "plan", "risk_assessment", "approval", "execute", "rollback", "consolidate", "results", "__end__"}
-    labels = {edge["data"] for edge in graph["edges"] if edge.get("data")}
-    assert {"low", "needs approval", "approved", "edited", "done", "question"} <= labels
+    assert {edge["data"] for edge in graph["edges"] if edge.get("data")} == {
+        "low", "needs approval", "denied", "approved", "edited", "rejected / expired / cancelled", "done / stopped", "failed", "question", "next step",
+    }
+
+
+async def test_the_analysis_has_a_form_a_subgraph_and_a_result(server: Server, client: LangGraphClient) -> None:
+    (server.workspace / "code").mkdir(exist_ok=True)
+    (server.workspace / "code" / "shop.py").write_text("def total(prices):\n    return sum(prices)\n")
+    found = (await client.assistants.search(graph_id="analysis"))[0]["assistant_id"]
+    schemas: Any = await client.assistants.get_schemas(found)
+    assert schemas["input_schema"]["title"] == "Analysis" and set(schemas["input_schema"]["properties"]) == {"folder"}
+    inside = {node["id"] for node in (await client.assistants.get_graph(found, xray=True))["nodes"]}
+    assert {"look", "phase:dispatch_agents", "phase:run_agent", "phase:collect", "phase:validate", "report"} <= inside
+    assert "phase" in {node["id"] for node in (await client.assistants.get_graph(found))["nodes"]}
+    assert "phase" in await client.assistants.get_subgraphs(found)
+    thread = (await client.threads.create())["thread_id"]
+    said: Any = await client.runs.wait(thread, found, input={"folder": "code"})
+    assert said["risk"] in ("LOW", "MEDIUM", "HIGH", "CRITICAL") and isinstance(said["passed"], bool)
+    assert "agent1" in said["summary"] and "agent3" in said["summary"]
+    assert all(os.path.isfile(file) for file in said["files"]) and said["files"]
+    state: Any = await client.threads.get_state(thread)
+    assert "shop.py" not in json.dumps(state["values"].get("settled", {})), "reports are kept by digest, not in the state"
+    for folder in ("..", "/etc", "code/../../home", "no-such"):
+        other = (await client.threads.create())["thread_id"]
+        with pytest.raises(Exception, match="workspace"):
+            await client.runs.wait(other, found, input={"folder": folder})
+    await refused(client.threads.update_state(thread, {"passed": True}), 403)
 
 
 # --- answers in every dialect ----------------------------------------------------------------------------------------------------------
@@ -250,13 +188,21 @@ async def test_the_answer_by_interrupt_id_and_by_the_event_protocol_counts_as_we
     assert lines(server, name) == []
 
 
-async def until(client: LangGraphClient, thread: str) -> None:
-    """Wait until a thread rests."""
-    for _ in range(100):
-        if (await client.threads.get(thread))["status"] not in ("busy",):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the thread stays busy")
+async def test_screens_that_show_one_call_show_the_whole_plan_beside_it(client: LangGraphClient) -> None:
+    """Agent Inbox and Agent Chat UI show the first action request, and answer for all of them."""
+    (one, first), (two, second) = fresh(), fresh()
+    _, payload = await waiting(client, one, two)
+    shown = payload["action_requests"][0]["description"]
+    assert "for the whole plan: 2 steps" in shown and first in shown and second in shown
+    assert shown.index(first) < shown.index(second)
+
+
+async def test_the_tier_of_a_document_is_kept(client: LangGraphClient, home: Runtime) -> None:
+    command, _ = fresh()
+    thread = (await client.threads.create())["thread_id"]
+    found = await go(client, thread, input={"request": {"metadata": {"agent_tier": 1}, **document(command)}})
+    assert found["status"] == "denied"
+    assert home.run(thread).row.tier == 1
 
 
 async def test_a_doorbell_alone_decides_nothing(server: Server, client: LangGraphClient, home: Runtime) -> None:
@@ -447,6 +393,21 @@ async def test_a_question_outlives_the_server(server: Server, client: LangGraphC
     state: Any = await again.threads.get_state(thread)
     assert state["interrupts"][0]["value"]["digest"] == payload["digest"]
     assert (await go(again, thread, command={"resume": "approve"}))["status"] == "completed"
+    assert lines(server, name) == ["x"]
+    await again.aclose()
+
+
+async def test_a_thread_that_goes_on_with_a_run_of_elsewhere_can_be_answered_after_a_restart(server: Server, home: Runtime) -> None:
+    client = server.client()
+    command, name = fresh()
+    run = home.start(document(command))
+    thread = (await client.threads.create())["thread_id"]
+    await go(client, thread, input={"run_id": run.id})
+    await client.aclose()
+    server.stop()
+    server.start()
+    again = server.client()
+    assert (await go(again, thread, command={"resume": {"decisions": [{"type": "approve"}]}}))["status"] == "completed"
     assert lines(server, name) == ["x"]
     await again.aclose()
 

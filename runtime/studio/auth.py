@@ -1,7 +1,7 @@
 """Who may do what at the Agent Server: the object that `langgraph.json` names as its authentication.
 
 Rules: nobody comes in without a token of this home; a cookie opens the page and never the API; everything that is not allowed here by name is
-refused, so an address that a newer server adds is closed until somebody opens it. State is written by stations only.
+refused, so an address that a newer server adds is closed until somebody opens it.
 """
 
 from __future__ import annotations
@@ -66,13 +66,8 @@ async def look(ctx: Auth.types.AuthContext, value: Any) -> bool:
 
 @auth.on.threads.update
 async def update(ctx: Auth.types.AuthContext, value: Any) -> bool:
-    """Let a thread be named and a run be stopped; state is not written from outside."""
-    _has_token(ctx)
-    if "metadata" not in value and not value.get("action"):
-        raise Auth.exceptions.HTTPException(
-            status_code=403, detail="state is written by stations only; to change the plan, answer with an edit; to try something else, run from an earlier checkpoint"
-        )
-    return True
+    """Let a thread be named, a run be stopped, and state be edited: what may be written of it the graph itself holds against its rule (`held.py`)."""
+    return _has_token(ctx)
 
 
 @auth.on.threads.create_run

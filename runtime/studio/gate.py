@@ -19,6 +19,7 @@ from typing import Any
 from ...schemas.approval import Actor, Request, RequestStatus, Verdict
 from ...schemas.errors import NotAllowed, NotFound, StaleDecision
 from ..runtime import Runtime
+from .adopted import Adopted
 from .answers import Answer, Shown, is_doorbell, read_answer
 
 DOORBELL = "look at the ledger"
@@ -30,8 +31,7 @@ class Gate:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._adopted: dict[str, str] = {}
-        """Threads that go on with a run that was begun elsewhere, by thread."""
+        self._adopted = Adopted(runtime.home.root / "door" / "threads.jsonl")
 
     def enter(self, actor: Actor, thread_id: str, kwargs: dict[str, Any]) -> None:
         """Let a run begin or go on, or refuse it; record the answer that it carries.
@@ -54,16 +54,21 @@ class Gate:
         inner = [name for name in configurable if str(name).startswith("__pregel")]
         if inner:
             raise NotAllowed(f"the configuration holds {inner[0]}, which is LangGraph's own", hint="leave it out")
-        run_id = self._adopted.get(thread_id, thread_id)
-        known = self._is_known(run_id)
+        run_id = self.run_of(thread_id)
+        known = bool(run_id)
         if given is not None:
             if known:
                 raise StaleDecision(f"this thread is the run {run_id}; new input would drop what waits in it", hint="start another thread; to go on, send no input")
             self._adopt(thread_id, given)
         if "resume" in command and command["resume"] is not None:
             if not is_doorbell(command["resume"]):
-                self._record(actor, run_id if known else "", command["resume"], is_past=bool(configurable.get("checkpoint_id")))
+                self._record(actor, run_id, command["resume"], is_past=bool(configurable.get("checkpoint_id")))
             command["resume"] = _rung(command["resume"])
+
+    def run_of(self, thread_id: str) -> str:
+        """Return the run that a thread is a bookmark of; empty: it is none of this home."""
+        run_id = self._adopted.get(thread_id) or thread_id
+        return run_id if self._is_known(run_id) else ""
 
     def _is_known(self, run_id: str) -> bool:
         try:
@@ -75,7 +80,7 @@ class Gate:
     def _adopt(self, thread_id: str, given: Any) -> None:
         run_id = given.get("run_id") if isinstance(given, Mapping) else None
         if thread_id and isinstance(run_id, str) and self._is_known(run_id):
-            self._adopted[thread_id] = run_id
+            self._adopted.note(thread_id, run_id)
 
     def _record(self, actor: Actor, run_id: str, value: Any, *, is_past: bool) -> None:
         runtime = self._runtime
