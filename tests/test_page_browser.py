@@ -36,7 +36,7 @@ from assent.schemas.plan import Plan
 from assent.schemas.run import RunStatus
 
 INJECTION = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script></textarea></pre>"
-PHONE: dict[str, Any] = {"viewport": {"width": 380, "height": 780}, "device_scale_factor": 2, "color_scheme": "dark", "has_touch": True}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark", "has_touch": True}
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +232,7 @@ def test_it_works_without_scripts(chromium: Browser, address: str, entrance: Ent
     plain = Seen(chromium, address, entrance, java_script_enabled=False)
     plain.page.goto(f"{address}/requests/{request_id}")
     plain.page.get_by_role("button", name="Approve").click()
+    plain.page.wait_for_url("**/assent/runs/*")
     entrance.wait()
     plain.page.reload()
     expect(plain.page.locator(".title .badge")).to_have_text("completed")
@@ -245,10 +246,91 @@ def test_it_fits_a_phone(chromium: Browser, address: str, entrance: Entrance, sh
     for name, path in (("inbox", "/"), ("request", f"/requests/{request_id}"), ("edit", f"/requests/{request_id}/edit"), ("run", f"/runs/{run_id}")):
         phone.page.goto(address + path)
         phone.page.screenshot(path=shots / f"phone-{name}.png")
-        assert phone.page.evaluate("document.documentElement.scrollWidth") <= 380, f"{name} is wider than the screen"
+        assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} is wider than the screen"
         small = phone.page.evaluate("[...document.querySelectorAll('main button, main a.button')].filter(e => e.getBoundingClientRect().height < 40).length")
         assert small == 0, f"{name} has buttons too small for a thumb"
     phone.leave()
+
+
+def test_the_decision_stands_beside_the_plan_where_there_is_room_and_one_touch_away_where_there_is_not(
+    chromium: Browser, address: str, entrance: Entrance, shots: Path
+) -> None:
+    _, request_id = waiting(entrance, *[{"effect": f"step {n}", "level": "HIGH"} for n in range(12)], title="A plan that is longer than any screen")
+    wide = Seen(chromium, address, entrance, viewport={"width": 1280, "height": 860})
+    wide.page.goto(f"{address}/requests/{request_id}")
+    for _ in range(2):
+        expect(wide.page.get_by_role("button", name="Approve")).to_be_in_viewport()
+        wide.page.mouse.wheel(0, 4000)
+    expect(wide.page.get_by_role("link", name="Decide", exact=True)).not_to_be_visible()
+    wide.page.screenshot(path=shots / "wide-request.png")
+    wide.leave()
+    phone = Seen(chromium, address, entrance, **PHONE)
+    phone.page.goto(f"{address}/requests/{request_id}")
+    expect(phone.page.get_by_role("button", name="Approve")).not_to_be_in_viewport()
+    phone.page.get_by_role("link", name="Decide", exact=True).tap()
+    expect(phone.page.get_by_role("button", name="Approve")).to_be_in_viewport()
+    phone.page.screenshot(path=shots / "phone-decide.png")
+    phone.leave()
+
+
+# The colour of a text against what it stands on, as WCAG 2 computes it; large text may have less.
+_PALE = """() => {
+  const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const colour = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const found = colour(getComputedStyle(at).backgroundColor);
+      if (found.length < 4 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const text = [...element.childNodes].filter((one) => one.nodeType === 3).map((one) => one.data.trim()).join('');
+    const box = element.getBoundingClientRect();
+    if (!text || box.width === 0 || box.right < 0 || element.disabled) continue;
+    const style = getComputedStyle(element);
+    const [one, other] = [light(colour(style.color)), light(ground(element))].sort((a, b) => b - a);
+    const size = parseFloat(style.fontSize);
+    const enough = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
+    if ((one + 0.05) / (other + 0.05) < enough) found.push(`${text.slice(0, 40)}: ${((one + 0.05) / (other + 0.05)).toFixed(2)}`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(chromium: Browser, address: str, entrance: Entrance, recorder: Recorder, shots: Path, scheme: Any) -> None:
+    levels = [{"effect": level, "level": level} for level in ("LOW", "MEDIUM", "HIGH")]
+    _, request_id = waiting(entrance, *levels, {"effect": "x", "level": "CRITICAL"}, title="Every level of risk")
+    done, asked = waiting(entrance, {"effect": "b", "level": "MEDIUM", "outcome": "failed"})
+    entrance.runtime.decide(asked, "approve")
+    seen = Seen(chromium, address, entrance, viewport={"width": 1280, "height": 860}, color_scheme=scheme)
+    for name, path in (("inbox", "/"), ("runs", "/runs"), ("request", f"/requests/{request_id}"), ("edit", f"/requests/{request_id}/edit"), ("failed", f"/runs/{done}"), ("settled", f"/requests/{asked}"), ("nowhere", "/nowhere")):
+        seen.page.goto(address + path)
+        seen.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        assert seen.page.evaluate(_PALE) == [], name
+        seen.page.screenshot(path=shots / f"{scheme}-{name}.png", full_page=True)
+    seen.leave()
+
+
+def test_an_empty_inbox_says_so_and_fills_by_itself(seen: Seen, entrance: Entrance, shots: Path) -> None:
+    expect(seen.page.locator("main")).to_contain_text("Nothing waits for a person.")
+    expect(seen.page.locator("main")).to_contain_text("assent run plan.yaml")
+    seen.page.screenshot(path=shots / "empty.png")
+    waiting(entrance, title="The first question")
+    expect(seen.page.get_by_role("link", name="The first question").first).to_be_visible()
+    expect(seen.page.locator("#waiting")).to_have_text("1")
+
+
+def test_a_page_that_changes_by_itself_leaves_the_keyboard_where_it_was(seen: Seen, entrance: Entrance) -> None:
+    _, first = waiting(entrance, title="The first")
+    link = seen.page.locator(f"a[href='/assent/requests/{first}']")
+    link.focus()
+    waiting(entrance, title="The second")
+    expect(seen.page.locator(".cards:not(.slim) .card")).to_have_count(2)
+    expect(link).to_be_focused()
 
 
 def test_the_command_serves_on_loopback_only_and_ends_when_asked(home: Path, workspace: Path) -> None:

@@ -68,13 +68,13 @@ def trouble(error: AssentError) -> Html:
 
 def sign_in_page(path: str, *, failed: str = "") -> Html:
     """Return the page that asks for the token."""
-    return Frame().page(
-        "Sign in", tag("h1", "Sign in"), tag("p", failed, class_="box bad", role="alert") if failed else None,
-        tag("p", "Use the address that the server printed at its start, or paste your token."),
-        tag(
-            "form", tag("input", type="hidden", name="next", value=path), tag("label", "Token", for_="token"),
-            tag("input", type="password", id="token", name="token", required=True, autocomplete="off", autofocus=True),
-            tag("button", "Sign in", class_="primary"), method="post", action=f"{ROOT}/sign-in", class_="stack",
-        ),
-        tag("p", "The owner's token is in the file door/token of the home; others are invited with ", tag("code", "assent serve --invite NAME"), ".", class_="dim"),
+    form = tag(
+        "form", tag("input", type="hidden", name="next", value=path), tag("label", "Token", for_="token"),
+        tag("input", type="password", id="token", name="token", required=True, autocomplete="off", autofocus=True),
+        tag("button", "Sign in", class_="primary"), method="post", action=f"{ROOT}/sign-in", class_="stack",
     )  # fmt: skip
+    invited = tag("p", "The owner's token is in the file door/token of the home; others are invited with ", tag("code", "assent serve --invite NAME"), ".", class_="dim")
+    told = tag("p", failed, class_="box bad", role="alert") if failed else None
+    return Frame().page(
+        "Sign in", tag("div", tag("h1", "Sign in"), told, tag("p", "Use the address that the server printed at its start, or paste your token."), form, invited, class_="door")
+    )

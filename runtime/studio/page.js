@@ -19,7 +19,10 @@ function follow(element) {
       const part = fresh.getElementById(element.id);
       if (!part) { location.reload(); return; }
       const open = [...element.querySelectorAll("details")].map((one) => one.open);
+      // Whoever goes through the page with the keyboard stays where they are.
+      const held = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
       element.replaceChildren(...part.childNodes);
+      if (held) [...element.querySelectorAll("a")].find((one) => one.getAttribute("href") === held)?.focus({ preventScroll: true });
       [...element.querySelectorAll("details")].forEach((one, n) => { one.open = open[n] || false; });
       const count = document.querySelector(".top nav");
       const newer = fresh.querySelector(".top nav");

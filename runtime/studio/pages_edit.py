@@ -90,8 +90,8 @@ def difference_page(frame: Frame, request: Request, text: str, old: Plan, new: P
         for change in changes(old, new)
     ]  # fmt: skip
     came, gone = risk_changes(*risks)
-    lines: list[Child] = [tag("li", "new: ", badge(one.level.value), " ", words(one.text, known=known)) for one in came]
-    lines += [tag("li", "gone: ", badge(one.level.value), " ", words(one.text, known=known), class_="dim") for one in gone]
+    lines: list[Child] = [tag("li", badge(one.level.value), tag("div", "new: ", words(one.text, known=known))) for one in came]
+    lines += [tag("li", badge(one.level.value), tag("div", "gone: ", words(one.text, known=known)), class_="dim") for one in gone]
     hidden = tag("textarea", "\n" + text, name="text", hidden=True, aria_hidden="true", tabindex="-1", readonly=True)
     form = frame.form(
         f"{ROOT}/requests/{request.id}/edit", tag("input", type="hidden", name="digest", value=request.digest), hidden,
@@ -100,8 +100,8 @@ def difference_page(frame: Frame, request: Request, text: str, old: Plan, new: P
             class_="buttons"), class_="stack",
     )  # fmt: skip
     return frame.page(
-        "What changes", _crumbs(request), tag("h1", "What changes"), tag("ul", found, class_="changes") if found else tag("p", "Nothing was changed.", class_="box"),
-        tag("section", tag("h2", "Risk ", badge(risks[0].level.value), " → ", badge(risks[1].level.value)), tag("ul", lines, class_="findings") if lines else None),
+        "What changes", _crumbs(request), tag("h1", "What changes"), tag("ul", found, class_="plain changes") if found else tag("p", "Nothing was changed.", class_="box"),
+        tag("section", tag("h2", "Risk ", badge(risks[0].level.value), " → ", badge(risks[1].level.value)), tag("div", tag("ul", lines, class_="findings"), class_="panel") if lines else None),
         tag("p", _NOTE, class_="dim"), form,
     )  # fmt: skip
 

@@ -14,9 +14,10 @@ from .markup import Child, Html, badge, exact, state, tag, words
 
 def inbox_page(frame: Frame, requests: Sequence[Request], recent: Sequence[RunRow], now: datetime, *, mark: str, known: tuple[str, ...] = ()) -> Html:
     """Return the inbox: requests that wait, oldest first, and the newest runs."""
-    waiting = tag("ul", [_waiting(request, now, known) for request in requests], class_="cards") if requests else tag("p", "Nothing waits for a person.", class_="empty")
+    waiting = tag("ul", [_waiting(request, now, known) for request in requests], class_="cards") if requests else _calm()
+    said = f"{len(requests)} request{'s' if len(requests) != 1 else ''} wait{'s' if len(requests) == 1 else ''} for a person; the oldest comes first."
     live = tag(
-        "div", tag("h1", "Inbox"), waiting, tag("h2", "Latest runs"), _board(recent, now, known), id="live", data_live=f"{ROOT}/board/events?since={mark}"
+        "div", tag("h1", "Inbox"), tag("p", said, class_="lead") if requests else None, waiting, tag("h2", "Latest runs"), _board(recent, now, known), id="live", data_live=f"{ROOT}/board/events?since={mark}"
     )
     return frame.page("Inbox", live, refresh_s=20)
 
@@ -24,6 +25,11 @@ def inbox_page(frame: Frame, requests: Sequence[Request], recent: Sequence[RunRo
 def runs_page(frame: Frame, rows: Sequence[RunRow], now: datetime, *, mark: str, known: tuple[str, ...] = ()) -> Html:
     """Return the board: every run, newest first."""
     return frame.page("Runs", tag("div", tag("h1", "Runs"), _board(rows, now, known), id="live", data_live=f"{ROOT}/board/events?since={mark}"), refresh_s=20)
+
+
+def _calm() -> Html:
+    mark = tag("span", "✓", class_="mark", aria_hidden="true")
+    return tag("div", mark, tag("strong", "Nothing waits for a person."), tag("p", "A question appears here by itself as soon as somebody is asked."), class_="empty")
 
 
 def _waiting(request: Request, now: datetime, known: tuple[str, ...]) -> Html:
@@ -37,14 +43,14 @@ def _waiting(request: Request, now: datetime, known: tuple[str, ...]) -> Html:
         facts.append(f"{len(request.approvals)} of {request.need.approvals} approvals")
     if request.claimed_by and request.claimed_until is not None and request.claimed_until > now:
         facts.append(f"{exact(request.claimed_by, limit=40)} looks at it")
-    facts += [tag("span", exact(one, known=known, limit=40), class_="tag") for one in request.tags[:4]]
+    tags = [tag("span", exact(one, known=known, limit=40), class_="tag") for one in request.tags[:4]]
     link = tag("a", f"{what}{words(request.title or request.id, known=known, limit=160)}", href=f"{ROOT}/requests/{request.id}", class_="whole")
-    return tag("li", badge(request.risk.value), tag("div", link, tag("p", _dotted(facts), class_="dim")), class_=f"card level-edge-{request.risk.value.lower()}")
+    return tag("li", badge(request.risk.value), tag("div", link, tag("p", _dotted(facts), class_="dim"), tag("p", tags, class_="tags") if tags else None), class_=f"card edge-{request.risk.value.lower()}")
 
 
 def _board(rows: Sequence[RunRow], now: datetime, known: tuple[str, ...]) -> Html:
     if not rows:
-        return tag("p", "There are no runs yet.", class_="empty")
+        return tag("div", tag("strong", "There are no runs yet."), tag("p", "Start one with ", tag("code", "assent run plan.yaml"), "; it appears here by itself."), class_="empty")
     return tag("ul", [_run(row, now, known) for row in rows], class_="cards slim")
 
 

@@ -43,10 +43,11 @@ def request_page(frame: Frame, review: Review, now: datetime, *, barred: str, al
     title = words(review.plan.problem.title, known=review.known, limit=200)
     return frame.page(
         title[:60] or request.id,
-        tag("p", tag("a", "Inbox", href=f"{ROOT}/"), " / ", tag("a", request.run_id, href=f"{ROOT}/runs/{request.run_id}"), here("decide", "To the decision", "jump"), class_="crumbs"),
+        tag("p", tag("a", "Inbox", href=f"{ROOT}/"), " / ", tag("a", request.run_id, href=f"{ROOT}/runs/{request.run_id}"), here("decide", "To the decision", "skip"), class_="crumbs"),
         tag("div", badge(review.risk.whole.level.value), tag("h1", "A step is in doubt: " if doubt else None, title), class_="title"),
-        tag("p", _where(review), class_="dim"), will, _facts(review, doubt),
-        _decision(frame, review, now, barred=barred, already=already, whole=whole),
+        tag("p", _where(review), class_="dim"),
+        tag("div", tag("div", will, _facts(review, doubt), here("decide", "Decide", "button primary jump"), class_="what"),
+            _decision(frame, review, now, barred=barred, already=already, whole=whole), class_="ask-page"),
         tag("div", id="watch", data_live=f"{ROOT}/requests/{request.id}/events?since={mark}", data_says="Somebody answered this meanwhile.", role="status"),
     )  # fmt: skip
 
@@ -88,10 +89,11 @@ def _step(review: Review, seen: Seen, number: int, everything: bool) -> Html:
     width = _ALL if everything else _WIDTH
     undo = exact(seen.undo, known=known, limit=width)
     return tag(
-        "li", tag("div", badge(seen.level), " ", tag("strong", exact(seen.headline, known=known, limit=width)), class_="headline"),
+        "li", tag("div", badge(seen.level), " ", tag("span", exact(seen.headline, known=known, limit=width), class_="does"), class_="headline"),
         _detail(seen.headline, seen.detail, known, everything),
         tag("p", undo, f" ({', '.join(estimate)})" if estimate else None, class_="undo bad" if undo.startswith("cannot") else "undo"),
         _detail(seen.undo, seen.undo_detail, known, everything), _findings(seen.findings, known),
+        class_=f"edge-{seen.level.lower()}",
     )  # fmt: skip
 
 
@@ -113,7 +115,7 @@ def diff(lines: list[str]) -> Html:
 
 
 def _findings(findings: tuple[Reason, ...], known: tuple[str, ...]) -> Html | None:
-    said = [tag("li", badge(one.level.value), " ", words(one.text, known=known), " ", tag("span", exact(one.rule), class_="rule")) for one in findings]
+    said = [tag("li", badge(one.level.value), tag("div", words(one.text, known=known), " ", tag("span", exact(one.rule), class_="rule"))) for one in findings]
     return tag("details", tag("summary", f"Why {findings[0].level.value}"), tag("ul", said, class_="findings")) if said else None
 
 
@@ -130,7 +132,7 @@ def _measures(review: Review, everything: bool) -> Html:
             line = exact(f"{seen.headline} → {measure.read}, before and after", known=review.known, limit=_ALL if everything else _WIDTH)
             said += [tag("p", badge(seen.level), " ", line, class_="dim"), _detail(seen.headline, seen.detail, review.known, everything)]
         found.append(tag("li", said))
-    told = tag("ul", found, class_="plain") if found else tag("p", "No success criterion was written; success will not be known.", class_="dim")
+    told = tag("div", tag("ul", found, class_="plain"), class_="panel") if found else tag("p", "No success criterion was written; success will not be known.", class_="dim")
     return tag("section", tag("h2", "How success is measured"), told)
 
 
@@ -153,13 +155,14 @@ def _facts(review: Review, doubt: bool) -> Iterator[Html]:
     known = review.known
     findings = [one for one in review.risk.whole.findings if one.level.value != "LOW"] or list(review.risk.whole.findings)
     said = [
-        tag("li", badge(one.level.value), " ", words(one.text, known=known), " ", tag("span", exact(one.rule), class_="rule"),
-            tag("p", f"lower: {words(one.lower, known=known)}", class_="dim") if one.lower else None)
+        tag("li", badge(one.level.value), tag("div", words(one.text, known=known), " ", tag("span", exact(one.rule), class_="rule"),
+            tag("p", f"lower: {words(one.lower, known=known)}", class_="dim") if one.lower else None))
         for one in findings
     ]  # fmt: skip
-    yield tag("section", tag("h2", "Risk factors"), tag("ul", said, class_="findings"))
+    yield tag("section", tag("h2", "Risk factors"), tag("div", tag("ul", said, class_="findings"), class_="panel"))
     if review.hints:
-        yield tag("section", tag("h2", "Warnings about the document"), tag("ul", [tag("li", words(hint, known=known)) for hint in review.hints]))
+        hints = tag("ul", [tag("li", words(hint, known=known)) for hint in review.hints])
+        yield tag("section", tag("h2", "Warnings about the document"), tag("div", hints, class_="panel dim"))
     if doubt:
         return
     told = [tag("div", tag("dt", name), tag("dd", paragraphs(text, known=known))) for name, text in _said(review) if text.strip()]
@@ -189,14 +192,18 @@ def _takes(request: Request, now: datetime) -> str:
 def _decision(frame: Frame, review: Review, now: datetime, *, barred: str, already: bool, whole: bool) -> Html:
     request = review.request
     count = len(review.plan.steps)
-    line = tag("p", badge(review.risk.whole.level.value), f" {count} action{'s' if count != 1 else ''} · ", tag("code", f"{request.digest[:19]}…"))
+    line = tag("p", badge(review.risk.whole.level.value), f" {count} action{'s' if count != 1 else ''} ", tag("code", f"{request.digest[:19]}…"), class_="sum")
     estimate = review.plan.estimate
     expected = [f"cost {money(estimate.cost_usd)}"] if estimate.cost_usd is not None else []
     expected += [f"time {span(estimate.time_s)}"] if estimate.time_s is not None else []
-    facts = tag("p", _takes(request, now), f" Estimated {', '.join(expected)}." if expected else None, class_="dim")
+    given = [tag("li", exact(one.actor.id, limit=60), " approved") for one in request.approvals]
+    facts: list[Child] = [
+        tag("h2", "Your decision"), line, tag("p", _takes(request, now), f" Estimated {', '.join(expected)}." if expected else None, class_="dim"),
+        tag("ul", given, class_="given") if given else None,
+    ]
     if barred or already:
         told = "You have approved this; it waits for somebody else." if already else f"You cannot answer this: {words(barred)}"
-        return tag("section", line, facts, tag("p", told, class_="box"), class_="decide", id="decide", aria_label="Decision")
+        return tag("section", facts, tag("p", told, class_="box"), class_="decide", id="decide", aria_label="Decision")
     seen: list[Child] = []
     if not whole and request.kind is not Question.IN_DOUBT:
         box = tag("label", tag("input", type="checkbox", name="unseen", value="yes"), " I approve although not all of it was shown")
@@ -213,4 +220,4 @@ def _decision(frame: Frame, review: Review, now: datetime, *, barred: str, alrea
         tag("label", "Reason (has to be given)" if required else "Reason (may be empty; kept with your answer)", for_="reason"),
         tag("textarea", "", id="reason", name="reason", rows="2", maxlength="10000", required=required), tag("div", buttons, class_="buttons"), class_="stack",
     )  # fmt: skip
-    return tag("section", line, facts, form, class_="decide", id="decide", aria_label="Decision")
+    return tag("section", facts, form, class_="decide", id="decide", aria_label="Decision")

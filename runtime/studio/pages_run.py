@@ -59,7 +59,7 @@ def _waits(shown: Shown) -> Html | None:
     waiting = [request for request in shown.requests if request.is_open]
     if waiting:
         links = [tag("a", "Look and answer", href=f"{ROOT}/requests/{request.id}", class_="button primary") for request in waiting]
-        return tag("div", tag("p", badge(waiting[0].risk.value), " It waits for a person. "), tag("p", links), class_="box", role="status")
+        return tag("div", tag("p", badge(waiting[0].risk.value), " It waits for a person. "), tag("p", links), class_="box ask", role="status")
     if shown.rests and shown.row.status is RunStatus.RUNNING:
         return tag("p", "Nobody is at it now: it waits for its window, or its process ended.", class_="box", role="status")
     return None
@@ -73,7 +73,7 @@ def _steps(shown: Shown) -> Html | None:
     for step in shown.plan.steps:
         call = done.get(("undo", step.step)) or done.get(("do", step.step))
         value = call.state.value if call is not None else "waits"
-        sign = "↶" if call is not None and call.direction == "undo" and value == "done" else SIGNS.get(value, ("·", ""))[0]
+        sign = "↶" if call is not None and call.direction == "undo" and value == "done" else SIGNS.get(value, (str(step.step), ""))[0]
         told = "" if call is None else f"{'taken back, ' if call.direction == 'undo' else ''}{value.replace('_', ' ')}"
         receipt = call.receipt if call is not None else None
         took = f" in {span(receipt.duration_ms / 1000)}" if receipt is not None and receipt.duration_ms else ""
@@ -81,7 +81,7 @@ def _steps(shown: Shown) -> Html | None:
         found.append(
             tag(
                 "li", tag("span", sign, class_="sign", aria_hidden="true"),
-                tag("div", tag("strong", exact(shown.headlines.get(step.step, step.tool), known=shown.known, limit=300)),
+                tag("div", tag("span", exact(shown.headlines.get(step.step, step.tool), known=shown.known, limit=300), class_="does"),
                     tag("p", told + took, class_="dim") if told else None, tag("p", words(summary, known=shown.known)) if summary else None),
                 class_=f"step is-{value.replace('_', '-')}",
             )
@@ -102,7 +102,7 @@ def _results(shown: Shown) -> Html | None:
     spent = f"took {span(costs.actual_time_s)}, cost {money(costs.actual_usd)}"
     spent += f", estimated {span(costs.estimated_time_s)}" if costs.estimated_time_s is not None else ""
     spent += f", estimated {money(costs.estimated_usd)}" if costs.estimated_usd is not None else ""
-    parts: list[Child] = [tag("h2", "Results"), tag("p", verdict[0], class_=f"verdict {verdict[1]}")]
+    parts: list[Child] = [tag("p", verdict[0], class_=f"verdict {verdict[1]}")]
     if results.outcomes:
         head = tag("tr", [tag("th", name, scope="col") for name in ("Criterion", "Before", "After", "Improvement", "")])
         rows = [_outcome(outcome, known) for outcome in results.outcomes]
@@ -118,14 +118,15 @@ def _results(shown: Shown) -> Html | None:
     if shown.artifacts:
         kept = [tag("li", exact(one.name, limit=120), tag("span", f" {one.size_bytes:,} bytes", class_="dim")) for one in shown.artifacts]
         parts += [tag("h3", "Kept with the run"), tag("ul", kept)]
-    return tag("section", parts, tag("p", spent, class_="dim"))
+    return tag("section", tag("h2", "Results"), tag("div", parts, tag("p", spent, class_="dim"), class_="panel"))
 
 
 def _outcome(outcome: Outcome, known: tuple[str, ...]) -> Html:
     met, kind = _MET[outcome.met]
     note = tag("p", words(outcome.note, known=known), class_="dim") if outcome.note else None
-    cells: list[Child] = [_value(outcome.before, outcome.unit, known), _value(outcome.after, outcome.unit, known), exact(outcome.improvement) or "–"]
-    return tag("tr", tag("td", words(outcome.criterion, known=known), note), [tag("td", cell, class_="number") for cell in cells], tag("td", met, class_=kind))
+    cells = {"Before": _value(outcome.before, outcome.unit, known), "After": _value(outcome.after, outcome.unit, known), "Improvement": exact(outcome.improvement) or "–"}
+    measured = [tag("td", cell, class_="number", data_label=label) for label, cell in cells.items()]
+    return tag("tr", tag("td", tag("strong", words(outcome.criterion, known=known)), note), measured, tag("td", met, class_=kind, data_label="Criterion"))
 
 
 def _value(value: float | str | None, unit: str, known: tuple[str, ...]) -> str:
@@ -135,11 +136,16 @@ def _value(value: float | str | None, unit: str, known: tuple[str, ...]) -> str:
 
 
 def _log(shown: Shown) -> Html:
-    entries = [
-        tag("li", tag("time", moment(event.at), datetime=event.at.isoformat()), " ", tag("strong", _who(event)), words(said(event), known=shown.known, limit=240))
-        for event in shown.events
-    ]  # fmt: skip
-    return tag("section", tag("h2", "Log"), tag("ol", entries, class_="log"))
+    found: list[Html] = []
+    day = ""
+    for event in shown.events:
+        date, _, time = moment(event.at).partition(" ")
+        if date != day:
+            day = date
+            found.append(tag("li", f"{date} (UTC)", class_="day"))
+        told = tag("div", tag("strong", _who(event)), words(said(event), known=shown.known, limit=240))
+        found.append(tag("li", tag("time", time.rstrip("Z"), datetime=event.at.isoformat()), told))
+    return tag("section", tag("h2", "Log"), tag("div", tag("ol", found, class_="log"), class_="panel"))
 
 
 def _who(event: Event) -> str:
