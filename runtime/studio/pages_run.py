@@ -19,6 +19,7 @@ from ..cli.story import said
 from .frame import ROOT, Frame, trouble
 from .markup import Child, Html, badge, exact, state, tag, words
 
+_SAID = {"dispatched": "runs now"}
 _MET = {True: ("met", "good"), False: ("not met", "bad"), None: ("not known", "dim")}
 
 
@@ -74,7 +75,7 @@ def _steps(shown: Shown) -> Html | None:
         call = done.get(("undo", step.step)) or done.get(("do", step.step))
         value = call.state.value if call is not None else "waits"
         sign = "↶" if call is not None and call.direction == "undo" and value == "done" else SIGNS.get(value, (str(step.step), ""))[0]
-        told = "" if call is None else f"{'taken back, ' if call.direction == 'undo' else ''}{value.replace('_', ' ')}"
+        told = "" if call is None else f"{'taken back, ' if call.direction == 'undo' else ''}{_SAID.get(value, value.replace('_', ' '))}"
         receipt = call.receipt if call is not None else None
         took = f" in {span(receipt.duration_ms / 1000)}" if receipt is not None and receipt.duration_ms else ""
         summary = receipt.summary if receipt is not None and value != "done" else ""
