@@ -430,7 +430,8 @@ async def test_a_killed_server_loses_its_threads_and_no_question(server: Server,
     await again.aclose()
 
 
-async def test_a_server_that_is_killed_in_a_step_asks_about_it_and_repeats_nothing(server: Server, home: Runtime) -> None:
+async def test_a_server_that_is_killed_in_a_step_repeats_nothing(server: Server, home: Runtime) -> None:
+    """What the killed server started ends by itself; the next server reads how, or a person would be asked."""
     client = server.client()
     (one, first), (two, second) = fresh(), fresh()
     thread, _ = await waiting(client, f"{one}; sleep 2", two)
@@ -439,19 +440,17 @@ async def test_a_server_that_is_killed_in_a_step_asks_about_it_and_repeats_nothi
         await asyncio.sleep(0.05)
     await client.aclose()
     server.stop(signal.SIGKILL)
+    assert home.run(thread).status is RunStatus.RUNNING and lines(server, second) == []
     server.start()
     again = server.client()
     adopted = (await again.threads.create())["thread_id"]
-    found: Any = {}
-    for _ in range(40):  # what the killed server started may still be at it; until it ends the run is owned
-        found = await go(again, adopted, input=None if found else {"run_id": thread})
-        if "__interrupt__" in found:
+    for _ in range(20):  # until that command ends, the run is owned
+        found = await go(again, adopted, input={"run_id": thread})
+        if found.get("status") == "completed":
             break
-    asked = found["__interrupt__"][0]["value"]
-    assert asked["question"] == "in_doubt" and "not known whether step 1 happened" in asked["action_requests"][0]["description"]
-    assert (await go(again, adopted, command={"resume": "happened: the line is there"}))["status"] == "completed"
+        adopted = (await again.threads.create())["thread_id"]
+    assert found["status"] == "completed"
     assert (lines(server, first), lines(server, second)) == (["x"], ["x"])
-    assert [one.status.value for one in home.ledger.requests(thread)] == ["approved", "settled"]
     await again.aclose()
 
 
