@@ -49,7 +49,7 @@ def outline(plan: Plan, risk: PlanRisk | None, *, known: Sequence[str] = ()) -> 
         known: values that are secret whatever they look like.
     """
     rows = _rows(plan, risk)
-    worst = sorted(range(len(rows)), key=lambda n: (-(rows[n].level.rank if rows[n].level is not None else 9), n))[:_LINES]
+    worst = sorted(range(len(rows)), key=lambda n: (-_rank(rows[n].level), n))[:_LINES]
     return [_line(rows[n], known) for n in sorted(worst)], len(rows) - len(worst)
 
 
@@ -99,6 +99,10 @@ def _line(row: _Row, known: Sequence[str]) -> str:
     args = json.dumps(redact_value(row.call.args, known=known), ensure_ascii=False, separators=(", ", ": "))
     risk = row.level.value if row.level is not None else "risk not known"
     return f"{row.place} **{risk}** {span(row.call.tool, known, 80)} {span(args, known, _CALL_CHARS)}"
+
+
+def _rank(level: Level | None) -> int:
+    return 9 if level is None else level.rank
 
 
 def _said(words: str, known: Sequence[str]) -> str:

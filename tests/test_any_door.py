@@ -65,7 +65,8 @@ def notebook(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> str:
     argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     write_kernel_spec(folder / "jupyter" / "kernels" / "here", overrides={"argv": argv})
     monkeypatch.setenv("JUPYTER_PATH", str(folder / "jupyter"))
-    cells = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    v4: Any = nbformat.v4
+    cells = v4.new_notebook(cells=[v4.new_code_cell(code)])
     local = Config({"KernelManager": {"transport": "ipc", "ip": str(folder / "k")}})
     NotebookClient(cells, timeout=60, kernel_name="here", resources={"metadata": {"path": str(folder)}}, config=local).execute()
     return "".join(output.text for output in cells.cells[0].outputs if output.output_type == "stream" and output.name == "stdout")

@@ -85,7 +85,7 @@ def test_every_route_has_a_way_and_the_way_has_its_name(door: Door) -> None:
         (branch,) = branches[station].values()
         assert branch.ends is not None
         for route, target in table.items():
-            label = branch.path.invoke({"route": route})
+            label: Any = branch.path.invoke({"route": route})
             assert branch.ends[label] == target
             assert route in label.split(" / ")
         with pytest.raises(KeyError):

@@ -253,10 +253,11 @@ async def update_state_as_every_station(s: Scene) -> None:
 @attack
 async def write_every_channel_by_itself(s: Scene) -> None:
     thread, _ = await s.waiting()
-    for values in (
+    attempts: tuple[Any, ...] = (
         {"route": "approved"}, {"risk": "LOW"}, {"question": {}}, {"status": "running"}, {"digest": "sha256:0"}, {"run_id": "run_1"}, {"summary": "x"}, {"success": True},
         {"branch:to:execute": None}, {"__pregel_tasks": []}, {"__resume__": "approve"}, {"__interrupt__": []}, {"no-such-channel": 1}, [{"route": "approved"}], [], "approved", 5,
-    ):
+    )  # fmt: skip
+    for values in attempts:
         await s.write(thread, values)
     assert s.taken == 0
     await s.run(thread, input=None)
@@ -265,8 +266,9 @@ async def write_every_channel_by_itself(s: Scene) -> None:
 @attack
 async def edits_in_bulk(s: Scene) -> None:
     thread, _ = await s.waiting()
-    forged = {"values": {"route": "approved", "run_id": thread}, "as_node": "approval"}
-    for supersteps in ([{"updates": [forged]}], [{"updates": [forged, forged]}], [{"updates": [{"values": None, "command": {"goto": "execute", "update": forged["values"]}, "as_node": "approval"}]}]):
+    forged: dict[str, Any] = {"values": {"route": "approved", "run_id": thread}, "as_node": "approval"}
+    bulk: tuple[list[Any], ...] = ([{"updates": [forged]}], [{"updates": [forged, forged]}], [{"updates": [{"values": None, "command": {"goto": "execute", "update": forged["values"]}, "as_node": "approval"}]}])
+    for supersteps in bulk:
         made: Any = await s.client.threads.create(graph_id="par", supersteps=supersteps)
         other = made.get("thread_id")
         if other:
@@ -447,7 +449,7 @@ async def runs_without_a_thread(s: Scene) -> None:
     thread, _ = await s.waiting()
     graph = await assistant(s.client)
     for how in ({"input": {"run_id": thread}}, {"input": {"request": document(s.command())}}, {"command": {"resume": "approve"}}, {"command": {"goto": "execute"}}):
-        await s.attempt(s.client.runs.wait(None, graph, **how))  # type: ignore[call-overload]
+        await s.attempt(s.client.runs.wait(None, graph, **how))
 
 
 @attack
