@@ -333,6 +333,19 @@ async def test_nobody_comes_in_without_a_token(server: Server) -> None:
         assert (await http.post("/threads/search", json={}, headers={"x-api-key": server.token})).status_code == 200
 
 
+async def test_studio_may_ask_from_its_own_site_and_no_other_site_gets_at_the_page(server: Server) -> None:
+    """Studio is a page of another site: its browser asks first whether it may send the token. The page's cookie is never sent along from there."""
+    studio = {"origin": "https://smith.langchain.com"}
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        for head in ("authorization", "x-api-key"):
+            asked = await http.options("/threads/search", headers={**studio, "access-control-request-method": "POST", "access-control-request-headers": head})
+            assert asked.status_code == 200 and head in asked.headers["access-control-allow-headers"].lower()
+        signed = await http.post("/assent/sign-in", data={"token": server.token})
+        assert "samesite=lax" in signed.headers["set-cookie"].lower() and "httponly" in signed.headers["set-cookie"].lower()
+        assert (await http.post("/assent/sign-out", data={}, headers=studio)).status_code == 403
+        assert (await http.post("/assent/sign-in", data={"token": server.token}, headers=studio)).status_code == 403
+
+
 async def test_a_session_of_the_page_does_not_open_the_api(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url) as http:
         signed = await http.post("/assent/sign-in", data={"token": server.token})

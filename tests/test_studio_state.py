@@ -411,10 +411,13 @@ async def an_edit_while_the_approved_plan_runs(s: Scene) -> None:
     while s.home.run(thread).requests[0].is_open:
         await asyncio.sleep(0.02)
     evil = s.command()
-    while not running.done():
-        await s.write(thread, {"request": document("true", evil)})
-        await asyncio.sleep(0.1)
-    assert (await running)["status"] == "completed"
+    try:
+        while not running.done():
+            await s.write(thread, {"request": document("true", evil)})
+            await asyncio.sleep(0.1)
+    finally:
+        await asyncio.wait([running])
+    assert running.result()["status"] == "completed"
     await s.write(thread, {"request": document(evil)})
     assert s.taken == 0
 
