@@ -195,8 +195,8 @@ async def test_a_tier_that_is_none_is_refused_before_the_run_is_admitted(client:
 class Scene:
     """One attack over HTTP: what it may use, and what legitimately happened."""
 
-    def __init__(self, server: Server, client: LangGraphClient, home: Runtime) -> None:
-        self.server, self.client, self.home = server, client, home
+    def __init__(self, server: Server, client: LangGraphClient, home: Runtime, tokens: dict[str, str]) -> None:
+        self.server, self.client, self.home, self.tokens = server, client, home, tokens
         self.names: list[str] = []
         self.legitimate: list[str] = []
         self.taken = 0
@@ -300,7 +300,6 @@ async def goto_in_every_form(s: Scene) -> None:
 @attack
 async def resume_with_every_approve_shaped_value_of_somebody_else(s: Scene) -> None:
     thread, payload = await s.waiting()
-    keys = Keys(s.home.home.root, owner=s.home.actor, policy=s.home.policy)
     interrupt = (await state_of(s.client, thread))["interrupts"][0]["id"]
     values: tuple[Any, ...] = (
         "approve", "yes", True, 1, {"type": "approve"}, [{"type": "accept"}], {"approved": True}, {"decisions": [{"type": "approve"}]}, {interrupt: "approve"},
@@ -308,7 +307,7 @@ async def resume_with_every_approve_shaped_value_of_somebody_else(s: Scene) -> N
         {"decision": "approve", "digest": payload["digest"]},
     )  # fmt: skip
     for nobody in ("guest", "robot"):
-        async with held(s.server.client(keys.give(nobody))) as one:
+        async with held(s.server.client(s.tokens[nobody])) as one:
             for value in values:
                 await s.attempt(one.runs.wait(thread, await assistant(one), command={"resume": value}))
     assert s.taken == 0
@@ -317,9 +316,8 @@ async def resume_with_every_approve_shaped_value_of_somebody_else(s: Scene) -> N
 @attack
 async def an_identity_of_ones_own_in_the_configuration(s: Scene) -> None:
     thread, _ = await s.waiting()
-    keys = Keys(s.home.home.root, owner=s.home.actor, policy=s.home.policy)
     forged = {"langgraph_auth_user_id": s.home.actor.id, "langgraph_auth_user": {"identity": s.home.actor.id}, "langgraph_auth_permissions": ["api"], "actor": "lena", "requester": "lena"}
-    async with held(s.server.client(keys.give("guest"))) as guest:
+    async with held(s.server.client(s.tokens["guest"])) as guest:
         await s.attempt(guest.runs.wait(thread, await assistant(guest), command={"resume": "approve"}, config={"configurable": forged}))
         await s.attempt(guest.runs.wait(thread, await assistant(guest), command={"resume": "approve"}, context={"stepwise": False, "actor": "lena"}))
     assert s.taken == 0
@@ -475,8 +473,8 @@ async def settings_that_the_context_does_not_have(s: Scene) -> None:
 def fought(server: Server) -> dict[str, tuple[Scene, BaseException | None]]:
     """Let all attacks happen at the same time: a server polls for work, so one after another they would mostly wait."""
 
-    async def fight(name: str, client: LangGraphClient, home: Runtime) -> tuple[str, tuple[Scene, BaseException | None]]:
-        scene = Scene(server, client, home)
+    async def fight(name: str, client: LangGraphClient, home: Runtime, tokens: dict[str, str]) -> tuple[str, tuple[Scene, BaseException | None]]:
+        scene = Scene(server, client, home, tokens)
         try:
             await ATTACKS[name](scene)
         except Exception as error:  # noqa: BLE001 - belongs to the test of that attack
@@ -485,8 +483,10 @@ def fought(server: Server) -> dict[str, tuple[Scene, BaseException | None]]:
 
     async def all_of_them() -> dict[str, tuple[Scene, BaseException | None]]:
         with beside(server) as home:
+            keys = Keys(home.home.root, owner=home.actor, policy=home.policy)
+            tokens = {name: keys.give(name) for name in ("guest", "robot")}
             async with held(server.client()) as client:
-                return dict(await asyncio.gather(*(fight(name, client, home) for name in ATTACKS)))
+                return dict(await asyncio.gather(*(fight(name, client, home, tokens) for name in ATTACKS)))
 
     return asyncio.run(all_of_them())
 

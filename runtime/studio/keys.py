@@ -115,7 +115,8 @@ class Keys:
         return found
 
     def _write(self, people: dict[str, str]) -> None:
-        fresh = self._people.with_suffix(".new")
+        # A name of its own: another process may invite somebody at the same time.
+        fresh = self._people.with_suffix(f".{secrets.token_hex(4)}.new")
         fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(people, indent=1), encoding="utf-8")
         fresh.replace(self._people)
