@@ -21,16 +21,19 @@ from ...graphs.par import build as build_par
 from ...nodes.ports import Ports
 from ...schemas.errors import NotAllowed
 from ...schemas.plan import Plan
+from ..runtime import Runtime
 from . import analysis as analysis_form
 from .entrance import Entrance, entrance
-from .held import HeldGraph, Hold
+from .held import HeldGraph
 from .state_edit import Bookmark, edit_state
 
-Build: TypeAlias = "Callable[[Ports], StateGraph[Any, Any, Any, Any]]"
+Here: TypeAlias = "Callable[[Ports], Ports]"
+"""Ports in, the same out for whoever asks here."""
+Build: TypeAlias = "Callable[[Runtime, Here], StateGraph[Any, Any, Any, Any]]"
 
 GOVERNED: dict[str, Build] = {
-    "par": build_par,
-    # One line for each graph whose runs are the ledger's, and its function below.
+    "par": lambda runtime, here: build_par(here(runtime.ports)),
+    # One line for each graph whose runs are the ledger's, and one below that names its function.
 }
 
 
@@ -38,12 +41,11 @@ def served(name: str) -> Any:
     """Return the function that makes a governed graph for one run, or for looking at it. Its runs are admitted under the graph's name."""
 
     async def make(runtime: ServerRuntime[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
-        here = await asyncio.to_thread(entrance)
-        user = runtime.user
-        ports = replace(here.runtime.ports, graph=name)
-        if user is None:
-            return compiled(ports, name)
-        return compiled(replace(ports, requester=str(user.identity)), name, hold=partial(_hold, here, str(user.identity)))
+        door = await asyncio.to_thread(entrance)
+        identity = "" if runtime.user is None else str(runtime.user.identity)
+        here = partial(_here, name=name, requester=identity or door.runtime.actor.id)
+        graph = await asyncio.to_thread(GOVERNED[name], door.runtime, here)
+        return HeldGraph.of(graph.compile(name=name), partial(_hold, door, identity) if identity else None)
 
     return make
 
@@ -53,17 +55,17 @@ par = served("par")
 
 async def analysis(runtime: ServerRuntime[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Return the analysis phase. Its state is written by its stations only."""
-    here = await asyncio.to_thread(entrance)
-    return HeldGraph.of((await asyncio.to_thread(analysis_form.build, here.runtime)).compile(name="analysis"), None)
+    door = await asyncio.to_thread(entrance)
+    return HeldGraph.of((await asyncio.to_thread(analysis_form.build, door.runtime)).compile(name="analysis"), None)
 
 
-def compiled(ports: Ports, name: str = "par", *, hold: Hold | None = None) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Return a graph over these ports, reading requests as somebody far away may give them."""
+def _here(ports: Ports, *, name: str, requester: str) -> Ports:
+    """Return ports that read requests as somebody far away may give them, and record who asked."""
 
     def author(request: Any, run_id: str, /) -> Plan:
         return ports.author(written(request), run_id)
 
-    return HeldGraph.of(GOVERNED[name](replace(ports, author=author)).compile(name=name), hold)
+    return replace(ports, author=author, requester=requester, graph=name)
 
 
 def written(request: Any) -> Any:
@@ -74,10 +76,10 @@ def written(request: Any) -> Any:
     return request
 
 
-def _hold(here: Entrance, identity: str, mark: Bookmark, values: Any, as_node: str | None) -> dict[str, Any]:
-    found = here.keys.person(identity)
+def _hold(door: Entrance, identity: str, mark: Bookmark, values: Any, as_node: str | None) -> dict[str, Any]:
+    found = door.keys.person(identity)
     if found is None:
         raise NotAllowed("this token is no longer held by anybody", hint="ask for another one")
     if isinstance(values, Mapping) and "request" in values:
         written(values["request"])
-    return edit_state(here.gate, here.runtime, found.actor, mark, values, as_node)
+    return edit_state(door.gate, door.runtime, found.actor, mark, values, as_node)
