@@ -24,11 +24,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from .phase_threads import Threads
 
 Key = tuple[str, ...]
 AT_ONCE = 5
 """How many stations may wait at once: as many as a phase has agents, and as the smallest pool that LangGraph makes has threads."""
+_LET_GO_S = 0.05
 
 
 class Late(Exception):
@@ -64,6 +68,7 @@ class Slot:
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()  # so that a cancelled waiter cannot cancel what it waits for
         self.task: asyncio.Task[None] | None = None
+        self.is_at_work = False
         self.has_ended = False
         self.is_told = False
         self._lock = threading.Lock()
@@ -110,6 +115,7 @@ class Crew:
     def __init__(self) -> None:
         self._slots: dict[Key, Slot] = {}
         self._settler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="assent settles")
+        self._threads = Threads()
         self._lock = threading.Lock()
         self._waiting = threading.BoundedSemaphore(AT_ONCE)
 
@@ -121,7 +127,7 @@ class Crew:
         """
         slot, is_new = self._slot(key, make)
         if is_new:
-            threading.Thread(target=_in_thread, args=(slot,), name=f"assent agent {key[-1]}", daemon=True).start()
+            self._threads.start(partial(_in_thread, slot), f"assent agent {key[-1]}")
         return slot
 
     async def abegin(self, key: Key, make: Callable[[], Work]) -> Slot:
@@ -130,8 +136,14 @@ class Crew:
         if is_new and slot.work.acall is not None:
             slot.task = asyncio.get_running_loop().create_task(_on_loop(slot, slot.work.acall), context=contextvars.Context())
         elif is_new:
-            threading.Thread(target=_in_thread, args=(slot,), name=f"assent agent {key[-1]}", daemon=True).start()
+            self._threads.start(partial(_in_thread, slot), f"assent agent {key[-1]}")
         return slot
+
+    def let_go(self, slots: Sequence[Slot]) -> None:
+        """Give the interpreter away until these threads are at work. Whoever computes keeps each of them waiting for it by turns otherwise."""
+        until = time.monotonic() + _LET_GO_S
+        while not all(slot.is_at_work or slot.has_ended or slot.task is not None for slot in slots) and time.monotonic() < until:
+            time.sleep(0)
 
     def running(self, key: Key) -> Slot | None:
         """Return the slot of work that was started and need not begin anew."""
@@ -246,6 +258,7 @@ def _give_up_late(slots: Sequence[Slot]) -> None:
 
 
 def _in_thread(slot: Slot) -> None:
+    slot.is_at_work = True
     try:
         answer = slot.work.call()
         if inspect.isawaitable(answer):

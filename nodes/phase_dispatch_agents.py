@@ -13,7 +13,7 @@ from langgraph.types import Send
 
 from ..schemas.errors import NotFound
 from ..schemas.phase import PhaseSpec
-from .phase_crew import AT_ONCE
+from .phase_crew import AT_ONCE, Slot
 from .phase_ports import PhasePorts
 from .phase_state import AGAIN, PhaseState, tasks
 from .phase_tell import tell
@@ -23,8 +23,8 @@ from .phase_work import abegin, begin
 def dispatch_agents(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     """Start the agents of this round or attempt. Raises: NotFound: no run or thread is named, or the ports lack an agent."""
     update = _next(state, spec)
-    for task in tasks({**state, **update}):  # type: ignore[typeddict-item]
-        begin(task, spec, ports)
+    found = [begin(task, spec, ports) for task in tasks({**state, **update})]  # type: ignore[typeddict-item]
+    ports.crew.let_go([one for one in found if isinstance(one, Slot)])
     _told(update, spec, ports)
     return update
 

@@ -30,15 +30,17 @@ _REASON = 500
 def begin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
     """Start an agent's work unless its report is there. Raises: NotFound: the ports have no such agent."""
     key = _key(task, spec)
-    found = ports.crew.running(key) or _earlier(task, spec, ports)
-    return found if found is not None else ports.crew.begin(key, lambda: _work(task, spec, ports))
+    asked = input_digest(task, spec)
+    found = ports.crew.running(key) or _earlier(asked, task, spec, ports)
+    return found if found is not None else ports.crew.begin(key, lambda: _work(asked, task, spec, ports))
 
 
 async def abegin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
     """Do what `begin` does, with coroutines on the caller's loop."""
     key = _key(task, spec)
-    found = ports.crew.running(key) or _earlier(task, spec, ports)
-    return found if found is not None else await ports.crew.abegin(key, lambda: _work(task, spec, ports))
+    asked = input_digest(task, spec)
+    found = ports.crew.running(key) or _earlier(asked, task, spec, ports)
+    return found if found is not None else await ports.crew.abegin(key, lambda: _work(asked, task, spec, ports))
 
 
 def release(run_id: str, round_: int, spec: PhaseSpec, ports: PhasePorts) -> None:
@@ -72,10 +74,9 @@ def _callable(task: AgentTask, agent: AgentSpec) -> str:
     return callable_for(agent, was, task["attempt"])
 
 
-def _earlier(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled | None:
-    name = input_digest(task, spec)
+def _earlier(asked: str, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled | None:
     for run_id in (task["run_id"], ANY_RUN) if spec.reuse == "any run" else (task["run_id"],):
-        found = ports.store.get(run_id, spec.name, task["agent_id"], name)
+        found = ports.store.get(run_id, spec.name, task["agent_id"], asked)
         if found is None or not found.has_reported:
             continue
         try:
@@ -86,13 +87,12 @@ def _earlier(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled | N
     return None
 
 
-def _work(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Work:
+def _work(asked: str, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Work:
     agent = spec.agent(task["agent_id"])
     name = _callable(task, agent)
     call = ports.agents.get(name)
     if call is None:
         raise NotFound(f"phase {spec.name!r} has no agent {name!r}", hint=f"the ports have: {', '.join(sorted(ports.agents)) or 'none'}")
-    asked = input_digest(task, spec)
     message = task_message(spec, agent, focus=tuple(task["focus"]), inputs=task["inputs"], attempt=task["attempt"], now=ports.clock())
 
     def settle(answer: Any, error: BaseException | None, took_s: float) -> Settled:
