@@ -13,10 +13,11 @@ from ..policies.consolidation import merge
 from ..schemas.agent_message import AgentMessage
 from ..schemas.errors import StoreCorrupt
 from ..schemas.phase import AgentOutcome, FaultCategory, PhaseSpec, Settled
+from ..schemas.phase_event import PhaseConsolidated
 from .phase_crew import Slot
 from .phase_ports import PhasePorts
 from .phase_state import AgentTask, PhaseState, tasks
-from .phase_tell import tell
+from .phase_tell import tell, tell_ended
 from .phase_work import abegin, begin, read_report, release
 
 
@@ -50,6 +51,9 @@ def _settled(found: dict[str, Slot | Settled]) -> dict[str, Settled]:
 
 
 def _consolidated(state: PhaseState, waited: dict[str, Settled], spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
+    for task in _unsettled(state):
+        if task["agent_id"] in waited:  # its own station did not wait for it, so nobody was told
+            tell_ended(waited[task["agent_id"]], task, spec, ports)
     known = {
         agent_id: Settled.model_validate(entry)
         for agent_id, entry in state["settled"].items()
@@ -71,9 +75,12 @@ def _consolidated(state: PhaseState, waited: dict[str, Settled], spec: PhaseSpec
     ports.files(spec, found, messages)
     release(state["run_id"], state["round"], spec, ports)
     tell(
-        ports, "phase.consolidated", phase=spec.name, digest=reference, reported=len(messages), missing=list(found.missing), conflicts=len(found.conflicts),
-        risk=found.risk_assessment.level.value,
-    )
+        ports,
+        PhaseConsolidated(
+            at=ports.clock(), run_id=state["run_id"], phase=spec.name, attempt=state["attempt"], digest=reference, reported=len(messages),
+            missing=found.missing, conflicts=len(found.conflicts), risk=found.risk_assessment.level.value,
+        ),
+    )  # fmt: skip
     return {
         "settled": {agent_id: settled.as_json() for agent_id, settled in known.items()},
         "consolidated": reference,

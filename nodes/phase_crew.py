@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import inspect
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -261,8 +260,6 @@ def _in_thread(slot: Slot) -> None:
     slot.is_at_work = True
     try:
         answer = slot.work.call()
-        if inspect.isawaitable(answer):
-            answer = asyncio.run(_awaited(answer))
     except BaseException as error:  # noqa: BLE001 - whatever ends an agent, also `sys.exit`, ends this thread only and is said about it
         slot.finish(None, error)
     else:
@@ -278,7 +275,3 @@ async def _on_loop(slot: Slot, acall: Callable[[], Any]) -> None:
         slot.finish(None, error)
     else:
         slot.finish(answer, None)
-
-
-async def _awaited(answer: Any) -> Any:
-    return await answer

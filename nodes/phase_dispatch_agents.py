@@ -13,9 +13,10 @@ from langgraph.types import Send
 
 from ..schemas.errors import NotFound
 from ..schemas.phase import PhaseSpec
+from ..schemas.phase_event import PhaseBegan
 from .phase_crew import AT_ONCE, Slot
 from .phase_ports import PhasePorts
-from .phase_state import AGAIN, PhaseState, tasks
+from .phase_state import AGAIN, AgentTask, PhaseState, tasks
 from .phase_tell import tell
 from .phase_work import abegin, begin
 
@@ -23,9 +24,10 @@ from .phase_work import abegin, begin
 def dispatch_agents(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     """Start the agents of this round or attempt. Raises: NotFound: no run or thread is named, or the ports lack an agent."""
     update = _next(state, spec)
-    found = [begin(task, spec, ports) for task in tasks({**state, **update})]  # type: ignore[typeddict-item]
+    asked = tasks({**state, **update})  # type: ignore[typeddict-item]
+    _told(update, asked, spec, ports)
+    found = [begin(task, spec, ports) for task in asked]
     ports.crew.let_go([one for one in found if isinstance(one, Slot)])
-    _told(update, spec, ports)
     return update
 
 
@@ -37,9 +39,9 @@ async def adispatch_agents(state: PhaseState, *, spec: PhaseSpec, ports: PhasePo
     """
     update = _next(state, spec)
     asked = tasks({**state, **update})  # type: ignore[typeddict-item]
+    _told(update, asked, spec, ports)
     for task in asked if len(asked) > AT_ONCE else ():
         await abegin(task, spec, ports)
-    _told(update, spec, ports)
     return update
 
 
@@ -66,5 +68,12 @@ def _thread() -> str:
     return str(thread)
 
 
-def _told(update: dict[str, Any], spec: PhaseSpec, ports: PhasePorts) -> None:
-    tell(ports, "phase.began", phase=spec.name, attempt=update["attempt"], agents=[agent.id for agent in spec.agents], limit_s=spec.time_limit_s)
+def _told(update: dict[str, Any], asked: list[AgentTask], spec: PhaseSpec, ports: PhasePorts) -> None:
+    limits = {task["agent_id"]: min(spec.agent(task["agent_id"]).limits.time_s, spec.time_limit_s) for task in asked}
+    tell(
+        ports,
+        PhaseBegan(
+            at=ports.clock(), run_id=update["run_id"], phase=spec.name, attempt=update["attempt"], agents=tuple(agent.id for agent in spec.agents),
+            asked=tuple(limits), limits_s=limits, limit_s=max(limits.values(), default=spec.time_limit_s),
+        ),
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from ..schemas.phase import PhaseSpec, Settled
 from .phase_crew import Slot
 from .phase_ports import PhasePorts
 from .phase_state import AgentTask
-from .phase_tell import tell
+from .phase_tell import tell_ended
 from .phase_work import abegin, begin, release
 
 
@@ -36,8 +36,5 @@ async def arun_agent(task: AgentTask, *, spec: PhaseSpec, ports: PhasePorts) -> 
 def _update(settled: Settled | None, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
     if settled is None:
         return {"settled": {task["agent_id"]: {"round": task["round"], "attempt": task["attempt"]}}}
-    tell(
-        ports, "phase.agent", phase=spec.name, agent=settled.agent_id, outcome=settled.outcome.value, reason=settled.reason, took_s=settled.took_s,
-        reused=settled.reused,
-    )
+    tell_ended(settled, task, spec, ports)
     return {"settled": {task["agent_id"]: settled.as_json()}}

@@ -12,6 +12,7 @@ from ..policies.checkpoint import check
 from ..schemas.approval import Question
 from ..schemas.consolidated import CheckpointResult, Consolidated
 from ..schemas.phase import PhaseSpec
+from ..schemas.phase_event import PhaseChecked
 from .phase_ports import PhasePorts
 from .phase_state import AGAIN, PhaseState
 from .phase_tell import tell
@@ -24,7 +25,13 @@ def validate(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[s
     found = Consolidated.model_validate_json(ports.keep.get(state["consolidated"]))
     result = check(spec, found, attempt=state["attempt"])
     ports.record(state["run_id"], result)
-    tell(ports, "phase.checked", phase=spec.name, passed=result.passed, action=result.action, reasons=list(result.reasons))
+    tell(
+        ports,
+        PhaseChecked(
+            at=ports.clock(), run_id=state["run_id"], phase=spec.name, attempt=state["attempt"], passed=result.passed, action=result.action,
+            reasons=result.reasons, question=result.question,
+        ),
+    )  # fmt: skip
     if result.passed:
         return {"route": "passed", "passed": True, "question": None}
     summary = f"{state['summary']}; not passed: {'; '.join(result.reasons)}"[:2000]

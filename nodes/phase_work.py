@@ -6,8 +6,10 @@ answer counts as its report. Source: E9, E10, E13.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
@@ -21,7 +23,9 @@ from ..schemas.errors import NotFound, StoreCorrupt
 from ..schemas.phase import AgentOutcome, AgentSpec, FaultCategory, PhaseSpec, Settled
 from .phase_crew import AsksPerson, Exhausted, Key, Late, Slot, Work
 from .phase_ports import PhasePorts
+from .phase_progress import Say, heard_by
 from .phase_state import AgentTask
+from .phase_tell import progress_of
 
 ANY_RUN = ""
 _REASON = 500
@@ -102,16 +106,35 @@ def _work(asked: str, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Wo
                 ports.store.put(run_id, spec.name, agent.id, asked, settled)
         return settled
 
+    say = progress_of(task, spec.name, ports)
     return Work(
-        call=lambda: call(message), settle=settle, time_s=min(agent.limits.time_s, spec.time_limit_s), acall=_coroutine(call, message),
+        call=partial(_called, call, message, say), settle=settle, time_s=min(agent.limits.time_s, spec.time_limit_s), acall=_coroutine(call, message, say),
     )
 
 
-def _coroutine(call: Any, message: AgentMessage) -> Callable[[], Any] | None:
+def _called(call: Any, message: AgentMessage, say: Say) -> Any:
+    with heard_by(say):
+        answer = call(message)
+        # A coroutine runs here as well, so that what it says is heard.
+        return asyncio.run(_awaited(answer)) if inspect.isawaitable(answer) else answer
+
+
+def _coroutine(call: Any, message: AgentMessage, say: Say) -> Callable[[], Any] | None:
     acall = getattr(call, "acall", None)
     if acall is None and inspect.iscoroutinefunction(call):
         acall = call
-    return None if acall is None else lambda: acall(message)
+    if acall is None:
+        return None
+
+    async def called() -> Any:
+        with heard_by(say):
+            return await acall(message)
+
+    return called
+
+
+async def _awaited(answer: Any) -> Any:
+    return await answer
 
 
 def _settled(answer: Any, error: BaseException | None, took_s: float, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Settled:
