@@ -97,11 +97,11 @@ def _work(asked: str, task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Wo
     call = ports.agents.get(name)
     if call is None:
         raise NotFound(f"phase {spec.name!r} has no agent {name!r}", hint=f"the ports have: {', '.join(sorted(ports.agents)) or 'none'}")
-    message = task_message(spec, agent, focus=tuple(task["focus"]), inputs=task["inputs"], attempt=task["attempt"], now=ports.clock())
+    message = task_message(spec, agent, focus=tuple(task["focus"]), inputs=task["inputs"], attempt=task["attempt"], now=ports.clock(), run_id=task["run_id"])
 
     def settle(answer: Any, error: BaseException | None, took_s: float) -> Settled:
         settled = _settled(answer, error, took_s, task, spec, ports)
-        if settled.has_reported:
+        if settled.has_reported and not settled.partial:
             for run_id in (task["run_id"], ANY_RUN) if spec.reuse == "any run" else (task["run_id"],):
                 ports.store.put(run_id, spec.name, agent.id, asked, settled)
         return settled
@@ -157,7 +157,7 @@ def _settled(answer: Any, error: BaseException | None, took_s: float, task: Agen
     if message.body.message_type == "error":
         said = message.body.content.get("summary") or message.body.content.get("error") or "it answered with an error"
         return ended(AgentOutcome.FAILED, str(said), FaultCategory.AGENT_FAILURE, **where)
-    return ended(AgentOutcome.REPORTED, **where)
+    return ended(AgentOutcome.REPORTED, partial=message.body.message_type == "warning", **where)
 
 
 def _fault(error: BaseException) -> tuple[AgentOutcome, str, FaultCategory]:
@@ -169,6 +169,8 @@ def _fault(error: BaseException) -> tuple[AgentOutcome, str, FaultCategory]:
     if isinstance(error, AsksPerson | GraphBubbleUp):
         # It stopped before it acted; nothing that it wanted was done.
         return AgentOutcome.ASKS, str(error) or "it stopped with a question", FaultCategory.AGENT_FAILURE
+    if isinstance(error, Unreadable):
+        return AgentOutcome.INVALID, error.reason, error.category
     if isinstance(error, ConnectionError | TimeoutError):
         return AgentOutcome.CRASHED, said, FaultCategory.INTEGRATION_FAILURE
     return AgentOutcome.CRASHED, said, FaultCategory.AGENT_FAILURE

@@ -39,9 +39,12 @@ class Unreadable(Exception):
         self.reason = reason
 
 
-def task_message(spec: PhaseSpec, agent: AgentSpec, *, focus: tuple[str, ...], inputs: Mapping[str, Any], attempt: int, now: datetime) -> AgentMessage:
+def task_message(
+    spec: PhaseSpec, agent: AgentSpec, *, focus: tuple[str, ...], inputs: Mapping[str, Any], attempt: int, now: datetime, run_id: str = "",
+) -> AgentMessage:
     """Return what an agent is told."""
     content: dict[str, Any] = {
+        **({"run": run_id} if run_id else {}),
         "role": agent.role,
         "focus": list(focus),
         "inputs": dict(inputs),

@@ -25,6 +25,8 @@ class AgentLimits(Noun):
     memory_mb: int = Field(default=512, ge=64, description="Enforced on agents and commands that are processes.")
     cpu_share: float = Field(default=0.25, gt=0, le=1, description="Of one processor, on average over the time limit; as memory.")
     report_bytes: int = Field(default=1024**2, ge=1024, description="The largest answer that is read.")
+    turns: int = Field(default=12, ge=1, le=100, description="Questions to a model, the last of which has to be answered with the report.")
+    tokens: int = Field(default=200_000, ge=1000, description="Of all questions and answers of a model together.")
 
 
 class AgentSpec(Noun):
@@ -154,6 +156,7 @@ class Settled(Noun):
     attempt: int = 0
     round: int = 0
     reused: bool = False
+    partial: bool = Field(default=False, description="It reported, with a warning that something is missing; such a report is not reused.")
 
     @property
     def has_reported(self) -> bool:

@@ -21,6 +21,8 @@ from ...schemas.errors import IllegalTransition
 from ...schemas.phase import PhaseSpec
 from ...tools.tool import Place
 from ..agent_process import ProcessAgent
+from ..explained import Explained
+from ..model_agent import ModelAgent
 from ..phase_files import PhaseFiles
 from ..phase_store import PhaseStore, ReportKeep
 from ..verification.command import LocalCommands
@@ -64,7 +66,7 @@ def analyse(path: str | Path, out_folder: str | Path) -> Consolidated:
 
 def run_analysis(
     path: str | Path, out_folder: str | Path, *, spec: PhaseSpec | None = None, may_run: bool = False, in_processes: bool = True,
-    notify: Callable[[dict[str, Any]], None] = _nothing, run_id: str = "analysis",
+    notify: Callable[[dict[str, Any]], None] = _nothing, run_id: str = "analysis", explains: ModelAgent | None = None,
 ) -> Analysis:
     """Do what `analyse` does, and say more.
 
@@ -73,6 +75,7 @@ def run_analysis(
         may_run: let the third agent time the collection of the repository's tests, which runs its code.
         in_processes: false runs the first two agents in threads, where their memory and processor limits cannot be enforced.
         notify: told what happens, as it happens.
+        explains: reads on where the analysers end and explains what they found; its words are marked as the model's.
     """
     from ...graphs import phase
     from ...nodes.phase_ports import PhasePorts
@@ -86,14 +89,17 @@ def run_analysis(
     chosen = spec or shipped("analysis")
     files = PhaseFiles(out)
     checked: list[CheckpointResult] = []
-    with analysis_agents(root, keep := ReportKeep(out / STORE), in_processes=in_processes) as agents:
+    with analysis_agents(root, keep := ReportKeep(out / STORE), in_processes=in_processes) as measuring:
+        agents = measuring if explains is None else {name: Explained(agent, explains) for name, agent in measuring.items()}
         ports = PhasePorts(
             keep=keep, agents=agents, store=PhaseStore(out / STORE / "notes"), files=files, record=lambda _, result: checked.append(result),
             notify=notify,
         )
         within = out.resolve().relative_to(root).as_posix() if out.resolve().is_relative_to(root) else ""
         # Everything that a report rests on is an input, so that an old one is never taken for a new question.
-        inputs = {"path": str(root), "tree": tree_digest(root, within), "without": within, "may_run": may_run, "analysers": installed()}
+        inputs: dict[str, Any] = {"path": str(root), "tree": tree_digest(root, within), "without": within, "may_run": may_run, "analysers": installed()}
+        if explains is not None:
+            inputs["model"] = explains.model.name
         asked: Any = {"run_id": run_id, "inputs": inputs}
         found = phase.build(chosen, ports).compile(name="analysis").invoke(asked, {"recursion_limit": 50})
     return Analysis(Consolidated.model_validate_json(keep.get(found["consolidated"])), checked[-1], tuple(files.written))

@@ -1,11 +1,14 @@
-"""`assent phase analysis PATH`, `assent phase testing PATH` and `assent phase go-no-go FILE`: phases of agents on a folder, without a ledger.
+"""`assent phase analysis PATH`, `assent phase testing PATH`, `assent phase run FILE PATH` and `assent phase go-no-go FILE`: phases of agents on a folder.
 
-A sub-application: `app.add_typer(phase.app, name="phase")`. What is shown while a phase runs is one line for each thing that happened.
+A sub-application: `app.add_typer(phase.app, name="phase")`. While a phase runs, `phase_screen.py` shows it. A ledger is needed only where a model
+looks around, because its calls are recorded there.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +18,14 @@ from .command import FAILED, SUCCEEDED, WAITING, Door, command, print_json
 
 if TYPE_CHECKING:
     from ...schemas.consolidated import CheckpointResult, Consolidated
+    from ..runtime import Runtime
 
 app = typer.Typer(name="phase", no_args_is_help=True, help="Phases of three to five agents.", rich_markup_mode=None)
 
 PathArgument = Annotated[str, typer.Argument(metavar="[PATH]", help="Folder of a repository.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Model that reads on and explains, for example openai:gpt-…; `none` for none. [default: model of config.yaml]", show_default=False)
+]
 OutOption = Annotated[str | None, typer.Option("--out", help="Folder of the reports. [default: HOME/phases/NAME]", show_default=False)]
 
 
@@ -26,10 +33,14 @@ def analysis(
     door: Door,
     path: PathArgument = ".",
     agents: Annotated[int, typer.Option("--agents", help="How many agents; the analysis has three.")] = 3,
-    out: OutOption = None,
+    out: ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Model that reads on and explains, for example openai:gpt-…; `none` for none. [default: model of config.yaml]", show_default=False)
+]
+OutOption = None,
     may_run: Annotated[bool, typer.Option("--may-run", help="Let it time the collection of the tests, which runs the repository's code.")] = False,
+    model: ModelOption = None,
 ) -> int:
-    """Analyse a repository with three agents."""
+    """Analyse a repository with three agents; with a model, it reads on and explains what they found."""
     from ...policies.phase_size import check_size
     from ...policies.phases import shipped
     from ...schemas.errors import InvalidPlan
@@ -40,14 +51,40 @@ def analysis(
         check_size(spec, range(3, 6))
         raise InvalidPlan(f"the analysis has {len(spec.agents)} agents, not {agents}", hint="copy policies/phases/analysis.yaml to make a phase of your own")
     folder = Path(out) if out else Path(door.home) / "phases" / "analysis"
-    found = run_analysis(path, folder, may_run=may_run, notify=_silent if door.as_json else _show)
+    runtime = _with_model(door, path, model)
+    explains = None
+    if runtime is not None:
+        from ..model_agent import ModelAgent, chosen_model
+
+        explains = ModelAgent(runtime, chosen_model(runtime), phase=spec.name)
+    found = _shown(door, lambda notify: run_analysis(path, folder, may_run=may_run, notify=notify, explains=explains))
+    return _ended(door, found.consolidated, found.checkpoint, found.files)
+
+
+def run(
+    door: Door,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The phase as YAML.")],
+    path: PathArgument = ".",
+    out: OutOption = None,
+    model: ModelOption = None,
+) -> int:
+    """Run a phase of your own: three to five agents, each an analyser, a model with a prompt and tools, or both."""
+    from ..own_phase import run_phase, spec_of
+
+    spec = spec_of(file)
+    folder = Path(out) if out else Path(door.home) / "phases" / spec.name
+    runtime = replace(door, workspace=path).runtime(None if model == "none" else model)
+    found = _shown(door, lambda notify: run_phase(spec, path, folder, runtime, notify=notify))
     return _ended(door, found.consolidated, found.checkpoint, found.files)
 
 
 def testing(
     door: Door,
     path: PathArgument = ".",
-    out: OutOption = None,
+    out: ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Model that reads on and explains, for example openai:gpt-…; `none` for none. [default: model of config.yaml]", show_default=False)
+]
+OutOption = None,
     files: Annotated[int, typer.Option("--files", min=0, help="How many files the change touches.")] = 0,
     risk: Annotated[str, typer.Option("--risk", help="Risk of the change: LOW, MEDIUM, HIGH or CRITICAL.")] = "HIGH",
     in_place: Annotated[bool, typer.Option("--in-place", help="Run in the folder itself instead of a copy.")] = False,
@@ -61,7 +98,7 @@ def testing(
         raise typer.BadParameter(f"expected one of {', '.join(Level)}", param_hint="--risk")
     folder = Path(out) if out else Path(door.home) / "phases" / "testing"
     change = Change(files_touched=files, risk=Level(risk.upper()))
-    found = verify(path, folder, change, inputs={"in_place": in_place}, notify=_silent if door.as_json else _show)
+    found = _shown(door, lambda notify: verify(path, folder, change, inputs={"in_place": in_place}, notify=notify))
     return _ended(door, found.consolidated, found.checkpoint, found.files, decision=found.decision.as_json())
 
 
@@ -90,19 +127,28 @@ def go_no_go(door: Door, file: Annotated[str, typer.Argument(metavar="FILE", hel
     return {"PROCEED": SUCCEEDED, "CONDITIONAL_PROCEED": WAITING, "BLOCK": FAILED}[decision.decision]
 
 
+def _with_model(door: Door, path: str, model: str | None) -> Runtime | None:
+    """Open the home for a model, with the repository as the workspace; `None`: there is none, and nothing is opened."""
+    config = Path(door.home) / "config.yaml"
+    if model == "none" or (model is None and door.config is None and not config.is_file()):
+        return None
+    runtime = replace(door, workspace=path).runtime(model)
+    door.cleanup.append(runtime.close)
+    return runtime if runtime.model else None
+
+
+def _shown(door: Door, act: Callable[[Callable[[dict[str, Any]], None]], Any]) -> Any:
+    """Do what tells events, and show them."""
+    if door.as_json:
+        return act(_silent)
+    from .phase_screen import PhaseScreen
+
+    with PhaseScreen() as screen:
+        return act(screen.take)
+
+
 def _silent(event: dict[str, Any]) -> None:
     return None
-
-
-def _show(event: dict[str, Any]) -> None:
-    from .lines import one_line, span
-
-    if event["type"] == "phase.began":
-        _write(f"… {len(event['agents'])} agents, at most {span(event['limit_s'])}" + (f", re-run {event['attempt']}" if event["attempt"] else ""))
-    elif event["type"] == "phase.agent":
-        sign = "✓" if event["outcome"] == "reported" else "✗"
-        took = "unchanged since the last time" if event["reused"] else span(event["took_s"])
-        _write(f"{sign} {event['agent']} {event['outcome']} ({took})" + (f": {one_line(event['reason'])}" if event["reason"] else ""))
 
 
 def _ended(door: Door, found: Consolidated, checkpoint: CheckpointResult, files: tuple[Path, ...], decision: dict[str, Any] | None = None) -> int:
@@ -123,6 +169,8 @@ def _ended(door: Door, found: Consolidated, checkpoint: CheckpointResult, files:
         _say(decision["decision"], *decision["reasons"])
     for file in files:
         _write(f"  {file}")
+    if any(one.outcome.value == "asks" for one in found.agents):
+        _write("an agent waits for a person: `assent inbox` lists its question; when that is answered, give this command again")
     return code
 
 
@@ -140,5 +188,6 @@ def _write(line: str) -> None:
 
 
 command(app, "analysis", panel="Phases")(analysis)
+command(app, "run", panel="Phases")(run)
 command(app, "testing", panel="Phases")(testing)
 command(app, "go-no-go", panel="Phases")(go_no_go)
