@@ -22,7 +22,7 @@ def ask(state: AgentState, *, ports: AgentPorts) -> dict[str, Any]:
         raise Exhausted(f"it wanted to call tools in the last of its {bounds.turns} turns instead of reporting")
     if ports.now() >= bounds.deadline:
         raise Late(f"its time was up before turn {turn} of {bounds.turns}")
-    progress(turn - 1, bounds.turns, f"turn {turn}: asks the model")
+    progress(turn - 1, 0, f"turn {turn} of at most {bounds.turns}: asks the model")
     prompt = Prompt.model_validate(state["prompt"])
     answer, usage = ports.ask(prompt, turn, spent)
     said = Message(role="assistant", text=answer.model_dump_json(exclude_none=True, exclude_defaults=True))

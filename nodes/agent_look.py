@@ -25,7 +25,7 @@ def look(state: AgentState, *, ports: AgentPorts) -> dict[str, Any]:
     for number, call in enumerate(state["calls"], 1):
         if ports.now() >= ports.bounds.deadline:
             raise Late(f"its time was up before call {number} of turn {state['turn']}")
-        progress(state["turn"] - 0.5, ports.bounds.turns, f"turn {state['turn']}: {call['tool']} {json.dumps(call.get('args', {}), ensure_ascii=False)}")
+        progress(state["turn"], 0, f"turn {state['turn']} of at most {ports.bounds.turns}: {call['tool']} {json.dumps(call.get('args', {}), ensure_ascii=False)}")
         seen = ports.act(call["tool"], call.get("args", {}), f"{state['turn']}.{number}")
         text = redact(seen.output if isinstance(seen.output, str) else json.dumps(seen.output, ensure_ascii=False))
         steers += [f"{call['tool']}: {one}" for one in steering(text)]

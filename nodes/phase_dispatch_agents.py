@@ -18,7 +18,7 @@ from .phase_crew import AT_ONCE, Slot
 from .phase_ports import PhasePorts
 from .phase_state import AGAIN, AgentTask, PhaseState, tasks
 from .phase_tell import tell
-from .phase_work import abegin, begin
+from .phase_work import ANY_RUN, abegin, begin
 
 
 def dispatch_agents(state: PhaseState, *, spec: PhaseSpec, ports: PhasePorts) -> dict[str, Any]:
@@ -69,11 +69,12 @@ def _thread() -> str:
 
 
 def _told(update: dict[str, Any], asked: list[AgentTask], spec: PhaseSpec, ports: PhasePorts) -> None:
+    took = {task["agent_id"]: ports.store.took_s(task["run_id"], spec.name, task["agent_id"]) or ports.store.took_s(ANY_RUN, spec.name, task["agent_id"]) for task in asked}
     limits = {task["agent_id"]: min(spec.agent(task["agent_id"]).limits.time_s, spec.time_limit_s) for task in asked}
     tell(
         ports,
         PhaseBegan(
             at=ports.clock(), run_id=update["run_id"], phase=spec.name, attempt=update["attempt"], agents=tuple(agent.id for agent in spec.agents),
-            asked=tuple(limits), limits_s=limits, limit_s=max(limits.values(), default=spec.time_limit_s),
+            asked=tuple(limits), limits_s=limits, expected_s={name: seconds for name, seconds in took.items() if seconds}, limit_s=max(limits.values(), default=spec.time_limit_s),
         ),
     )  # fmt: skip

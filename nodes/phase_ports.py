@@ -25,6 +25,10 @@ class PhaseStore(Protocol):
         """Note a report. Readers see all of it or nothing."""
         ...
 
+    def took_s(self, run_id: str, phase: str, agent_id: str) -> float | None:
+        """Return how long an agent of this run took the last time, whatever it looked at; `run_id` empty: of any run. For estimates only."""
+        ...
+
 
 def _now() -> datetime:
     return datetime.now(UTC)

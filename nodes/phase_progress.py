@@ -23,10 +23,11 @@ def progress(done: float, total: float, doing: str = "") -> None:
 
     Args:
         done: of `total`, in whatever the agent counts.
+        total: 0: nobody knows how much there is to do.
         doing: what it does now, in a few words.
     """
     say = _SAY.get()
-    if say is not None and total > 0 and 0 <= done <= total:
+    if say is not None and done >= 0 and (done <= total or not total):
         say(done, total, " ".join(doing.split())[:_LONGEST])
 
 

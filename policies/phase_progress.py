@@ -2,7 +2,7 @@
 
 Rules:
 - The percentage counts agents; one that says how far it is counts in part, and never as a whole before it has ended.
-- A time that is known from something (an agent's own progress, how long the others took) is an estimate; otherwise only the limit is known, and
+- A time that is known from something (an agent's own progress, the last time, how long the others took) is an estimate; otherwise only the limit is known, and
   it is said to be a bound (`at_most`).
 - An agent that is re-run is at work again; what it came to before stays as a blocker until it reports.
 
@@ -31,6 +31,8 @@ class AgentStanding:
     agent: str
     began_at: datetime
     limit_s: float
+    expected_s: float = 0.0
+    """What it took the last time; 0 where nobody knows."""
     state: State = "working"
     share: float = 0.0
     """How far it is, from its own words; 0 to 1."""
@@ -98,7 +100,7 @@ def follow(standing: PhaseStanding, event: Event) -> PhaseStanding:
     if isinstance(event, PhaseBegan):
         return _began(standing, event)
     if isinstance(event, AgentProgress):
-        found = _changed(standing, event.agent, lambda one: replace(one, share=event.done / event.total, doing=event.doing) if one.state == "working" else one)
+        found = _changed(standing, event.agent, lambda one: replace(one, share=event.done / event.total if event.total else 0.0, doing=event.doing) if one.state == "working" else one)
         return replace(found, waits_for=_waits(found))
     if isinstance(event, AgentEnded):
         found = _changed(
@@ -126,7 +128,7 @@ def agent_remaining(standing: PhaseStanding, name: str, now: datetime) -> Remain
 
 def _began(standing: PhaseStanding, event: PhaseBegan) -> PhaseStanding:
     again = event.attempt > 0 and standing.phase == event.phase
-    fresh = {name: AgentStanding(name, event.at, event.limits_s.get(name, event.limit_s)) for name in event.asked}
+    fresh = {name: AgentStanding(name, event.at, event.limits_s.get(name, event.limit_s), event.expected_s.get(name, 0.0)) for name in event.asked}
     before = {one.agent: one for one in standing.agents} if again else {}
     agents = []
     for name in event.agents:
@@ -162,7 +164,7 @@ def _left(one: AgentStanding, standing: PhaseStanding, now: datetime) -> Remaini
     if one.share > 0:
         return Remaining(min(bound, spent / one.share - spent), at_most=False)
     took = [other.took_s for other in standing.agents if other.has_reported and other.state == "ended" and not other.reused and other.took_s > 0]
-    typical = statistics.median(took) if took else 0.0
+    typical = one.expected_s or (statistics.median(took) if took else 0.0)
     if typical > spent:
         return Remaining(min(bound, typical - spent), at_most=False)
     return Remaining(bound, at_most=True)

@@ -26,15 +26,20 @@ def check_size(spec: PhaseSpec, sizes: range = SIZES) -> None:
     Raises:
         InvalidPlan: too few or too many agents; with too many, the field `proposed` holds the split.
     """
-    count = len(spec.agents)
+    check_count(spec.name, [agent.id for agent in spec.agents], sizes)
+
+
+def check_count(name: str, agents: Sequence[str], sizes: range = SIZES) -> None:
+    """Let so many agents pass; see `check_size`."""
+    count = len(agents)
     if count in sizes:
         return
     if count < sizes.start:
-        raise InvalidPlan(f"phase {spec.name!r} has {count} agents, the fewest are {sizes.start}", hint="give each agent one role; add the roles that are missing")
-    proposed = split(spec.name, [agent.id for agent in spec.agents])
+        raise InvalidPlan(f"phase {name!r} has {count} agent{'s' if count != 1 else ''}, the fewest are {sizes.start}", hint="give each agent one role; add the roles that are missing")
+    proposed = split(name, agents)
     lines = "; ".join(f"{part.name}: {', '.join(part.members)}" for part in proposed)
     raise InvalidPlan(
-        f"phase {spec.name!r} has {count} agents, the most are {sizes.stop - 1}",
+        f"phase {name!r} has {count} agents, the most are {sizes.stop - 1}",
         hint=f"make linked workflows of it: {lines}",
         proposed=[part.as_json() for part in proposed],
     )

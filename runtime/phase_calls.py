@@ -74,7 +74,7 @@ class PhaseCalls:
     def _plan(self, tool: str, args: Mapping[str, Any]) -> Plan:
         # What the model says about its call is no part of what people are shown.
         step = Step(step=1, description=call_in_words(tool, args), tool=tool, args=dict(args))
-        return Plan(problem=Problem(title=f"{self._who} wants to look: {tool}"), steps=(step,), author=self._author)
+        return Plan(problem=Problem(title=f"{self._who} wants to call {tool}"), steps=(step,), author=self._author)
 
     def _run(self, plan: Plan, asked: Any, place: str) -> Run:
         for number in range(_MOST_ANEW + 1):

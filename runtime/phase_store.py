@@ -115,45 +115,65 @@ class ReportKeep:
         self._pack.seen = begin + end
 
 
+class _Journal(_Appended):
+    """The notes of one phase of one run: what was reported about what, and how long each agent took the last time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.settled: dict[tuple[str, str], Settled] = {}
+        self.took_ms: dict[str, int] = {}
+
+    def look(self, run_id: str, phase: str) -> None:
+        """Read what was added since."""
+        begin, data = self.news()
+        whole = data.rfind(b"\n") + 1
+        for line in data[:whole].splitlines():
+            self._take(line, run_id, phase)
+        self.seen = begin + whole
+
+    def _take(self, line: bytes, run_id: str, phase: str) -> None:
+        try:
+            found: Any = parse(line)
+            said_run, said_phase, agent_id, digest = found["about"]
+            if (said_run, said_phase) == (run_id, phase):
+                self.settled[str(agent_id), str(digest)] = Settled.model_validate(found["settled"])
+                self.took_ms[str(agent_id)] = int(found.get("ms", 0))
+        except (ValueError, KeyError, TypeError):
+            return
+
+
 class PhaseStore:
     """Journals in a folder. Any number of threads and processes may use it at once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._journals: dict[str, tuple[_Appended, dict[tuple[str, str], Settled]]] = {}
+        self._journals: dict[str, _Journal] = {}
         self._lock = threading.Lock()
 
     def get(self, run_id: str, phase: str, agent_id: str, digest: str) -> Settled | None:
         """Return what was noted last; None: nothing, or nothing that can be trusted."""
         with self._lock:
-            journal, index = self._journal(run_id, phase)
-            begin, data = journal.news()
-            whole = data.rfind(b"\n") + 1
-            for line in data[:whole].splitlines():
-                _take(line, run_id, phase, index)
-            journal.seen = begin + whole
-            return index.get((agent_id, digest))
+            journal = self._journal(run_id, phase)
+            journal.look(run_id, phase)
+            return journal.settled.get((agent_id, digest))
+
+    def took_s(self, run_id: str, phase: str, agent_id: str) -> float | None:
+        """Return how long an agent took the last time; None: nobody knows. Raises: OSError."""
+        with self._lock:
+            journal = self._journal(run_id, phase)
+            journal.look(run_id, phase)
+            return journal.took_ms.get(agent_id, 0) / 1000 or None
 
     def put(self, run_id: str, phase: str, agent_id: str, digest: str, settled: Settled) -> None:
         """Note a report; the later note holds. Raises: OSError."""
-        # The time that it took is of no use to the next run, and canonical JSON without fractions is twenty times as fast.
-        told = {"about": [run_id, phase, agent_id, digest], "settled": {**settled.as_json(), "took_s": 0}}
+        # Canonical JSON without fractions is twenty times as fast.
+        told = {"about": [run_id, phase, agent_id, digest], "settled": {**settled.as_json(), "took_s": 0}, "ms": round(settled.took_s * 1000)}
         with self._lock:
             # It begins with a line feed as well, so that a line which a crash tore does not swallow this one.
-            self._journal(run_id, phase)[0].append(b"\n" + canonical(told) + b"\n")
+            self._journal(run_id, phase).append(b"\n" + canonical(told) + b"\n")
 
-    def _journal(self, run_id: str, phase: str) -> tuple[_Appended, dict[tuple[str, str], Settled]]:
+    def _journal(self, run_id: str, phase: str) -> _Journal:
         name = hashlib.sha256(canonical([run_id, phase])).hexdigest()[:40]
         if name not in self._journals:
-            self._journals[name] = (_Appended(self.folder / f"{name}.jsonl"), {})
+            self._journals[name] = _Journal(self.folder / f"{name}.jsonl")
         return self._journals[name]
-
-
-def _take(line: bytes, run_id: str, phase: str, index: dict[tuple[str, str], Settled]) -> None:
-    try:
-        found: Any = parse(line)
-        said_run, said_phase, agent_id, digest = found["about"]
-        if (said_run, said_phase) == (run_id, phase):
-            index[str(agent_id), str(digest)] = Settled.model_validate(found["settled"])
-    except (ValueError, KeyError, TypeError):
-        return

@@ -38,6 +38,7 @@ class PhaseBegan(_Event):
     asked: tuple[str, ...] = Field(description="Those that are asked in this attempt.")
     limits_s: dict[str, float] = Field(default_factory=dict, description="Agent → seconds that it has at most.")
     limit_s: float = Field(description="The longest of them.")
+    expected_s: dict[str, float] = Field(default_factory=dict, description="Agent → seconds that it took the last time, where that is known.")
 
 
 class AgentProgress(_Event):
@@ -46,7 +47,7 @@ class AgentProgress(_Event):
     type: Literal["phase.progress"] = "phase.progress"
     agent: str
     done: float = Field(ge=0)
-    total: float = Field(gt=0)
+    total: float = Field(ge=0, description="0: nobody knows how much there is to do.")
     doing: str = ""
 
 

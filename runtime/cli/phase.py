@@ -33,23 +33,20 @@ def analysis(
     door: Door,
     path: PathArgument = ".",
     agents: Annotated[int, typer.Option("--agents", help="How many agents; the analysis has three.")] = 3,
-    out: ModelOption = Annotated[
-    str | None, typer.Option("--model", help="Model that reads on and explains, for example openai:gpt-…; `none` for none. [default: model of config.yaml]", show_default=False)
-]
-OutOption = None,
+    out: OutOption = None,
     may_run: Annotated[bool, typer.Option("--may-run", help="Let it time the collection of the tests, which runs the repository's code.")] = False,
     model: ModelOption = None,
 ) -> int:
     """Analyse a repository with three agents; with a model, it reads on and explains what they found."""
-    from ...policies.phase_size import check_size
+    from ...policies.phase_size import check_count
     from ...policies.phases import shipped
     from ...schemas.errors import InvalidPlan
     from ..analysis.analyse import run_analysis
 
     spec = shipped("analysis")
     if agents != len(spec.agents):
-        check_size(spec, range(3, 6))
-        raise InvalidPlan(f"the analysis has {len(spec.agents)} agents, not {agents}", hint="copy policies/phases/analysis.yaml to make a phase of your own")
+        check_count(spec.name, [f"agent{number}" for number in range(1, agents + 1)])
+        raise InvalidPlan(f"the analysis has {len(spec.agents)} agents, not {agents}", hint="write a phase of your own: copy policies/phases/analysis.yaml, and `assent phase run FILE PATH`")
     folder = Path(out) if out else Path(door.home) / "phases" / "analysis"
     runtime = _with_model(door, path, model)
     explains = None
@@ -81,10 +78,7 @@ def run(
 def testing(
     door: Door,
     path: PathArgument = ".",
-    out: ModelOption = Annotated[
-    str | None, typer.Option("--model", help="Model that reads on and explains, for example openai:gpt-…; `none` for none. [default: model of config.yaml]", show_default=False)
-]
-OutOption = None,
+    out: OutOption = None,
     files: Annotated[int, typer.Option("--files", min=0, help="How many files the change touches.")] = 0,
     risk: Annotated[str, typer.Option("--risk", help="Risk of the change: LOW, MEDIUM, HIGH or CRITICAL.")] = "HIGH",
     in_place: Annotated[bool, typer.Option("--in-place", help="Run in the folder itself instead of a copy.")] = False,
@@ -132,8 +126,7 @@ def _with_model(door: Door, path: str, model: str | None) -> Runtime | None:
     config = Path(door.home) / "config.yaml"
     if model == "none" or (model is None and door.config is None and not config.is_file()):
         return None
-    runtime = replace(door, workspace=path).runtime(model)
-    door.cleanup.append(runtime.close)
+    runtime = replace(door, workspace=path).runtime(model)  # closed with the door, whose list of cleanups it shares
     return runtime if runtime.model else None
 
 
@@ -161,7 +154,7 @@ def _ended(door: Door, found: Consolidated, checkpoint: CheckpointResult, files:
     from .lines import one_line
 
     for agent, said in found.summaries.items():
-        _write(f"{agent}: {one_line(said)}")
+        _write(f"{agent}: {one_line(chr(32).join(said.split()), 400, prose=True)}")
     _write(f"risk {found.risk_assessment.level.value}; {len(found.conflicts)} contradictions")
     for one in checkpoint.criteria:
         _write(f"{'✓' if one.met else '✗'} {one.text}" + ("" if one.met else f": {one_line(one.reason)}"))

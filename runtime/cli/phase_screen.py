@@ -116,7 +116,7 @@ def lines(standing: PhaseStanding, now: datetime, width: int = 100) -> list[Line
         if one.state == "ended":
             found.append(styled("  ", *_ended(one, room)))
             continue
-        share = one.share or _of_limit(one, now)
+        share = one.share or _of_time(one, now)
         doing = one_line(one.doing, room, prose=True) if one.doing else ""
         found.append(
             styled(f"  {one.agent:<14.14} ", *_bar(share, "cyan" if one.share else "dim"), "       ", _left(agent_remaining(standing, one.agent, now)), (f"  {doing}" if doing else "", "dim"))
@@ -142,12 +142,14 @@ def _bar(share: float, style: str = "green") -> list[str | tuple[str, str]]:
     return [("━" * full, style), ("╌" * (_BAR - full), "dim")]
 
 
-def _of_limit(one: AgentStanding, now: datetime) -> float:
-    # Where an agent says nothing, the bar shows how much of its time is used up.
-    return max(0.0, (now - one.began_at).total_seconds()) / one.limit_s if one.limit_s else 0.0
+def _of_time(one: AgentStanding, now: datetime) -> float:
+    # Where an agent does not say how far it is, the bar shows how much of its time is used up: what it took the last time, or at most has.
+    spent = max(0.0, (now - one.began_at).total_seconds())
+    return spent / one.expected_s if one.expected_s > spent else spent / one.limit_s if one.limit_s else 0.0
 
 
 def _left(left: Remaining | None) -> str:
     if left is None:
         return ""
-    return f"{'at most ' if left.at_most else 'about '}{span(left.seconds)} left"
+    minutes, seconds = divmod(round(left.seconds), 60)
+    return f"{'at most ' if left.at_most else 'about '}{minutes}:{seconds:02} left"
