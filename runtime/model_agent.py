@@ -32,7 +32,7 @@ from ..schemas.errors import InvalidConfiguration, ModelFailed, NotFound
 from ..schemas.phase import AgentLimits, FaultCategory, PhaseSpec
 from ..schemas.prompt import Prompt, Usage
 from ..tools.toolbox import Toolbox
-from .keep import Keep
+from .keep import Keep, is_plain
 from .models.build import build
 from .models.exchange import Exchange, Journal, keep_exchange
 from .models.port import Model
@@ -155,7 +155,9 @@ class _Work:
         about = [self._run_id, agent.phase, header.agent_id, content.get("role"), content.get("focus"), content.get("inputs"), content.get("prompt", ""), agent.model.name]
         self.name = digest(canonical(["assent/agent/v1", about, message.metadata.retry_count, digest(canonical(dict(facts)))]))
         self._stem = f"{header.agent_id}-{self.name[7:19]}"
-        self._journal = Journal(self._keep, self._run_id)
+        # A thread may be called anything; a folder may not.
+        self._folder = self._run_id if is_plain(self._run_id) else "phase-" + digest(self._run_id.encode("utf-8", "backslashreplace"))[7:23]
+        self._journal = Journal(self._keep, self._folder)
 
     def asker(self, bounds: AgentBounds) -> Callable[[Prompt, int, Usage], Asked]:
         """Return what asks one turn."""
@@ -181,11 +183,11 @@ class _Work:
 
     def forget(self) -> None:
         """Remove the raw answers of a finished agent; the exchanges stay."""
-        for path in (self._keep.folder / self._run_id).glob(f"{self._stem}-*.journal.json"):
+        for path in (self._keep.folder / self._folder).glob(f"{self._stem}-*.journal.json"):
             path.unlink(missing_ok=True)
 
     def _record(self, exchange: Exchange) -> None:
-        artifact = keep_exchange(exchange, self._keep, self._run_id, self._agent.runtime.clock())
+        artifact = keep_exchange(exchange, self._keep, self._folder, self._agent.runtime.clock())
         ledger = self._agent.runtime.ledger
         with contextlib.suppress(NotFound):  # a phase without a run has its exchanges beside its reports
             ledger.run(self._run_id)
