@@ -77,7 +77,7 @@ class PhaseStanding:
         if not self.agents:
             return 0.0
         done = sum(1.0 if one.state == "ended" else min(one.share, _ALMOST) for one in self.agents)
-        return _ALMOST * done / len(self.agents)
+        return _ALMOST * (done / len(self.agents))
 
     @property
     def active(self) -> tuple[str, ...]:
