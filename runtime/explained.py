@@ -68,7 +68,7 @@ def joined(facts: AgentReport, said: AgentReport, model: str) -> AgentReport:
 
 def _prompted(message: AgentMessage, time_s: float) -> AgentMessage:
     content = message.body.content
-    limits = AgentLimits.model_validate({**dict(content.get("limits") or {}), "time_s": max(0.001, time_s)})  # type: ignore[call-overload]
+    limits = AgentLimits.model_validate(content.get("limits") or {}).model_copy(update={"time_s": max(0.001, time_s)})
     more: dict[str, Any] = {"limits": limits.as_json(), "prompt": content.get("prompt") or READS_ON}
     return message.model_copy(update={"body": message.body.model_copy(update={"content": {**content, **more}})})
 

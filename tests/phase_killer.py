@@ -104,12 +104,14 @@ def live(folder: Path, deadly: int, kind: str) -> None:
 
     phase_store._Appended.append = torn  # type: ignore[method-assign]
     plain = world.ports(agents={name: agent(name) for name in "abc"})
+    keep: Any = Wrapped(plain.keep, lambda n, act: wrap(f"keep.{n}", act))
+    store: Any = Wrapped(plain.store, lambda n, act: wrap(f"store.{n}", act))
     ports = dataclasses.replace(
-        plain, keep=Wrapped(plain.keep, lambda n, act: wrap(f"keep.{n}", act)), store=Wrapped(plain.store, lambda n, act: wrap(f"store.{n}", act)),
-        files=wrap("files", plain.files), record=wrap("record", plain.record), notify=wrap("notify", plain.notify), resolutions=wrap("resolutions", plain.resolutions),
+        plain, keep=keep, store=store, files=wrap("files", plain.files), record=wrap("record", plain.record), notify=wrap("notify", plain.notify), resolutions=wrap("resolutions", plain.resolutions),
     )  # fmt: skip
     if kind == "async":
-        found = asyncio.run(phase.build(world.spec, ports).compile().ainvoke({"run_id": "r"}))  # type: ignore[arg-type]
+        bare: Any = phase.build(world.spec, ports).compile()
+        found = asyncio.run(bare.ainvoke({"run_id": "r"}))
     else:
         saver = SqliteSaver(sqlite3.connect(folder / "checkpoints.db", check_same_thread=False))
         saver.put = wrap("checkpoint", saver.put)  # type: ignore[method-assign]

@@ -22,7 +22,7 @@ from langgraph.types import interrupt
 
 from assent.graphs import phase
 from assent.nodes.phase_state import latest
-from assent.runtime import phase_files
+from assent.runtime import keep, phase_files
 from assent.runtime.agents import adapt
 from assent.schemas.agent_message import AgentMessage, Body
 from assent.schemas.consolidated import Resolution
@@ -319,7 +319,7 @@ def test_another_run_reuses_only_what_its_phase_lets_it(world: World) -> None:
 @pytest.mark.parametrize("where", ["notes", "files"])
 def test_a_disk_that_fills_elsewhere_stops_the_phase_as_well_and_leaves_whole_files(world: World, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     full = True
-    whole_note, whole_file = world.store.put, phase_files.write_whole
+    whole_note, whole_file = world.store.put, keep.write_whole
 
     def note(*args: Any) -> None:
         if full and where == "notes":

@@ -59,7 +59,7 @@ def shown(model: ScriptedModel) -> str:
 
 
 def test_the_drawing_is_the_graph() -> None:
-    ports = AgentPorts(ask=lambda *_: None, act=lambda *_: None, tools={}, bounds=AgentBounds(1, 1000, 0.0))  # type: ignore[arg-type, return-value]
+    ports = AgentPorts(ask=lambda *_: None, act=lambda *_: None, tools={}, bounds=AgentBounds(1, 1000, 0.0))  # type: ignore[arg-type]
     names = {"__start__": "START", "__end__": "END"}
     edges = {(names.get(e.source, e.source), str(e.data or ""), names.get(e.target, e.target)) for e in phase_agent.build(ports).compile().get_graph().edges}
     text = "\n".join(line for line in (phase_agent.__doc__ or "").splitlines() if "→" in line)
