@@ -250,7 +250,7 @@ def test_the_analysis_has_a_command(app: typer.Typer, shop: Path, tmp_path: Path
     assert "unchanged since the last time" in told.stdout and "✓ All three agents completed successfully" in told.stdout
 
 
-@pytest.mark.parametrize(("agents", "said"), [("4", "not 4"), ("9", "not 9"), ("2", "not 2")])
+@pytest.mark.parametrize(("agents", "said"), [("4", "not 4"), ("9", "analysis_1: agent1, agent2, agent3, agent4, agent5; analysis_2: agent6"), ("2", "the fewest are 3")])
 def test_another_number_of_agents_is_refused(app: typer.Typer, shop: Path, tmp_path: Path, agents: str, said: str) -> None:
     done = CliRunner().invoke(app, ["phase", "analysis", str(shop), "--agents", agents, "--out", str(tmp_path / "out")])
     assert done.exit_code == 1 and said in done.stderr and not (tmp_path / "out").exists()

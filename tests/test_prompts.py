@@ -18,7 +18,7 @@ GOOD = HEAD + "# system\nrules {{ fence }}\n# user\n{{ a }} and {{ b }}\n"
 
 
 def test_every_shipped_prompt_is_well_formed() -> None:
-    assert NAMES == ["constitution", "intent", "plan", "repair"]
+    assert NAMES == ["constitution", "intent", "phase_agent", "phase_answers", "plan", "repair"]
     for name in NAMES:
         template = load(name)
         prompt = fill(template, dict.fromkeys(template.variables, "x"))

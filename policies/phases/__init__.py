@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ...schemas.errors import InvalidConfiguration
 from ...schemas.phase import PhaseSpec
 
+_MOST = 8
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -39,6 +40,10 @@ def read_spec(data: Mapping[str, Any], *, file: str = "phase.yaml") -> PhaseSpec
     try:
         return PhaseSpec.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidConfiguration(f"{file}: {where}: {first['msg']}", hint="policies/phases/analysis.yaml shows every field in use") from None
+        found = [f"{'.'.join(str(part) for part in one['loc']) or 'phase'}: {_said(one)}" for one in error.errors()]
+        more = [f"and {len(found) - _MOST} more"] if len(found) > _MOST else []
+        raise InvalidConfiguration(f"{file}: {'; '.join([*found[:_MOST], *more])}", hint="policies/phases/analysis.yaml shows every field in use") from None
+
+
+def _said(error: Any) -> str:
+    return "no such field" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
