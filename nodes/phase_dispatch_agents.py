@@ -69,12 +69,12 @@ def _thread() -> str:
 
 
 def _told(update: dict[str, Any], asked: list[AgentTask], spec: PhaseSpec, ports: PhasePorts) -> None:
-    took = {task["agent_id"]: ports.store.took_s(task["run_id"], spec.name, task["agent_id"]) or ports.store.took_s(ANY_RUN, spec.name, task["agent_id"]) for task in asked}
+    took = {**ports.store.took_s(ANY_RUN, spec.name), **ports.store.took_s(update["run_id"], spec.name)}
     limits = {task["agent_id"]: min(spec.agent(task["agent_id"]).limits.time_s, spec.time_limit_s) for task in asked}
     tell(
         ports,
         PhaseBegan(
             at=ports.clock(), run_id=update["run_id"], phase=spec.name, attempt=update["attempt"], agents=tuple(agent.id for agent in spec.agents),
-            asked=tuple(limits), limits_s=limits, expected_s={name: seconds for name, seconds in took.items() if seconds}, limit_s=max(limits.values(), default=spec.time_limit_s),
+            asked=tuple(limits), limits_s=limits, expected_s={name: took[name] for name in limits if name in took}, limit_s=max(limits.values(), default=spec.time_limit_s),
         ),
     )  # fmt: skip

@@ -25,8 +25,8 @@ class PhaseStore(Protocol):
         """Note a report. Readers see all of it or nothing."""
         ...
 
-    def took_s(self, run_id: str, phase: str, agent_id: str) -> float | None:
-        """Return how long an agent of this run took the last time, whatever it looked at; `run_id` empty: of any run. For estimates only."""
+    def took_s(self, run_id: str, phase: str) -> Mapping[str, float]:
+        """Return how long each agent of this run took the last time, whatever it looked at; `run_id` empty: of any run. For estimates only."""
         ...
 
 

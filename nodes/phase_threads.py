@@ -40,8 +40,10 @@ class Threads:
 
     def _next(self) -> Callable[[], None] | None:
         self._free.release()
-        try:
-            return self._jobs.get(timeout=self._idle_s)
-        except Empty:
-            # Somebody may have claimed this thread in the same moment; then a job is on its way.
-            return None if self._free.acquire(blocking=False) else self._jobs.get()
+        while True:
+            try:
+                return self._jobs.get(timeout=self._idle_s)
+            except Empty:
+                # Somebody may have claimed a thread in the same moment: then a job is on its way, here or to another one that is free.
+                if self._free.acquire(blocking=False):
+                    return None

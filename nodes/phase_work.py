@@ -34,16 +34,22 @@ _REASON = 500
 def begin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
     """Start an agent's work unless its report is there. Raises: NotFound: the ports have no such agent."""
     key = _key(task, spec)
+    running = ports.crew.running(key)
+    if running is not None:
+        return running
     asked = input_digest(task, spec)
-    found = ports.crew.running(key) or _earlier(asked, task, spec, ports)
+    found = _earlier(asked, task, spec, ports)
     return found if found is not None else ports.crew.begin(key, lambda: _work(asked, task, spec, ports))
 
 
 async def abegin(task: AgentTask, spec: PhaseSpec, ports: PhasePorts) -> Slot | Settled:
     """Do what `begin` does, with coroutines on the caller's loop."""
     key = _key(task, spec)
+    running = ports.crew.running(key)
+    if running is not None:
+        return running
     asked = input_digest(task, spec)
-    found = ports.crew.running(key) or _earlier(asked, task, spec, ports)
+    found = _earlier(asked, task, spec, ports)
     return found if found is not None else await ports.crew.abegin(key, lambda: _work(asked, task, spec, ports))
 
 

@@ -147,7 +147,7 @@ class PhaseStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._journals: dict[str, _Journal] = {}
+        self._journals: dict[tuple[str, str], _Journal] = {}
         self._lock = threading.Lock()
 
     def get(self, run_id: str, phase: str, agent_id: str, digest: str) -> Settled | None:
@@ -157,12 +157,12 @@ class PhaseStore:
             journal.look(run_id, phase)
             return journal.settled.get((agent_id, digest))
 
-    def took_s(self, run_id: str, phase: str, agent_id: str) -> float | None:
-        """Return how long an agent took the last time; None: nobody knows. Raises: OSError."""
+    def took_s(self, run_id: str, phase: str) -> dict[str, float]:
+        """Return how long each agent took the last time, as far as that is known. Raises: OSError."""
         with self._lock:
             journal = self._journal(run_id, phase)
             journal.look(run_id, phase)
-            return journal.took_ms.get(agent_id, 0) / 1000 or None
+            return {agent_id: ms / 1000 for agent_id, ms in journal.took_ms.items() if ms}
 
     def put(self, run_id: str, phase: str, agent_id: str, digest: str, settled: Settled) -> None:
         """Note a report; the later note holds. Raises: OSError."""
@@ -173,7 +173,7 @@ class PhaseStore:
             self._journal(run_id, phase).append(b"\n" + canonical(told) + b"\n")
 
     def _journal(self, run_id: str, phase: str) -> _Journal:
-        name = hashlib.sha256(canonical([run_id, phase])).hexdigest()[:40]
-        if name not in self._journals:
-            self._journals[name] = _Journal(self.folder / f"{name}.jsonl")
-        return self._journals[name]
+        if (run_id, phase) not in self._journals:
+            name = hashlib.sha256(canonical([run_id, phase])).hexdigest()[:40]
+            self._journals[run_id, phase] = _Journal(self.folder / f"{name}.jsonl")
+        return self._journals[run_id, phase]

@@ -142,10 +142,9 @@ def forked(act: Callable[[], None]) -> int:
 def noted(folder: Path) -> list[str]:
     """Return whose reports a process that starts now can know of."""
     store = phase_store.PhaseStore(folder / "notes")
-    for path in sorted(store.folder.glob("*.jsonl")) if store.folder.is_dir() else ():
-        journal = store._journals.setdefault(path.stem, phase_store._Journal(path))
-        journal.look("r", "trial")
-    return sorted({agent for journal in store._journals.values() for agent, _ in journal.settled})
+    journal = store._journal("r", "trial")
+    journal.look("r", "trial")
+    return sorted({agent for agent, _ in journal.settled})
 
 
 def main() -> None:
