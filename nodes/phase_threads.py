@@ -14,6 +14,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 IDLE_S = 10.0
+Job = Callable[[], None]
+Inbox = SimpleQueue[Job]
 
 
 class Threads:
@@ -21,29 +23,33 @@ class Threads:
 
     def __init__(self, idle_s: float = IDLE_S) -> None:
         self._idle_s = idle_s
-        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._free = threading.Semaphore(0)
+        # An inbox for each: with one queue for all of them, a thread that loses a job to another one can wait for ever (SimpleQueue's time-out).
+        self._free: list[Inbox] = []
+        self._lock = threading.Lock()
 
-    def start(self, job: Callable[[], None], name: str) -> None:
+    def start(self, job: Job, name: str) -> None:
         """Run a job that never raises, at once, in a thread of its own."""
-        # Whoever takes one of the free has claimed one thread; which of them takes the job makes no difference.
-        if self._free.acquire(blocking=False):
-            self._jobs.put(job)
+        with self._lock:
+            inbox = self._free.pop() if self._free else None
+        if inbox is not None:
+            inbox.put(job)
         else:
-            threading.Thread(target=self._work, args=(job,), name=name, daemon=True).start()
+            threading.Thread(target=self._work, args=(job, SimpleQueue()), name=name, daemon=True).start()
 
-    def _work(self, job: Callable[[], None] | None) -> None:
+    def _work(self, job: Job | None, inbox: Inbox) -> None:
         while job is not None:
             job()
             del job  # a waiting thread holds nothing of what it did
-            job = self._next()
+            job = self._next(inbox)
 
-    def _next(self) -> Callable[[], None] | None:
-        self._free.release()
-        while True:
-            try:
-                return self._jobs.get(timeout=self._idle_s)
-            except Empty:
-                # Somebody may have claimed a thread in the same moment: then a job is on its way, here or to another one that is free.
-                if self._free.acquire(blocking=False):
+    def _next(self, inbox: Inbox) -> Job | None:
+        with self._lock:
+            self._free.append(inbox)
+        try:
+            return inbox.get(timeout=self._idle_s)
+        except Empty:
+            with self._lock:
+                if inbox in self._free:
+                    self._free.remove(inbox)
                     return None
+            return inbox.get()  # claimed in the same moment: the job is on its way

@@ -256,7 +256,7 @@ def test_a_free_thread_takes_the_next_agent_and_a_hanging_one_holds_nobody_up() 
     threads.start(quick, "first")
     assert done.acquire(timeout=5)
     until = time.monotonic() + 5
-    while not threads._free._value and time.monotonic() < until:
+    while not threads._free and time.monotonic() < until:
         time.sleep(0)
     threads.start(quick, "second")
     assert done.acquire(timeout=5) and names == ["first", "first"]
