@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nodes.agent_ports import AgentBounds, AgentPorts, Asked
-from ..nodes.phase_crew import Exhausted
+from ..nodes.phase_crew import AsksPerson, Exhausted
 from ..policies.agent_message import Unreadable
 from ..policies.prices import cost_usd
 from ..schemas.agent_message import AgentMessage, AgentReport, Body, Header, Metadata
@@ -118,7 +118,7 @@ class ModelAgent:
         content = message.body.content
         limits = AgentLimits.model_validate(content.get("limits") or {})
         names: Any = self.tools if self.tools is not None else content.get("tools", ())
-        work = _Work(self, message, facts or {})
+        work = _Work(self, message)
         bounds = AgentBounds(turns=limits.turns, tokens=limits.tokens, deadline=self.now() + limits.time_s)
         box = Toolbox([self.runtime.tools[name] for name in names if name in self.runtime.tools])
         calls = PhaseCalls(
@@ -126,7 +126,13 @@ class ModelAgent:
         )
         ports = AgentPorts(ask=work.asker(bounds), act=calls, tools={name: described(Toolbox([tool])) for name, tool in box.items()}, bounds=bounds, now=self.now)
         graph: Any = phase_agent.build(ports).compile(name="phase_agent")
-        found = graph.invoke({"message": message.as_json(), "facts": dict(facts or {})}, {"recursion_limit": 3 * limits.turns + 10})
+        try:
+            found = graph.invoke({"message": message.as_json(), "facts": dict(facts or {})}, {"recursion_limit": 3 * limits.turns + 10})
+        except (AsksPerson, ConnectionError):
+            raise  # it goes on from here when people have answered, or the model is back
+        except Exception:
+            work.forget()  # begun again, the same answers would only lead here again
+            raise
         work.forget()
         return self._message(message, found)
 
@@ -147,13 +153,14 @@ class ModelAgent:
 class _Work:
     """One task of one agent: its journal and its exchanges."""
 
-    def __init__(self, agent: ModelAgent, message: AgentMessage, facts: Mapping[str, Any]) -> None:
+    def __init__(self, agent: ModelAgent, message: AgentMessage) -> None:
         content, header = message.body.content, message.header
         self._agent = agent
         self._keep = agent.keep if agent.keep is not None else agent.runtime.keep
         self._run_id = str(content.get("run") or _STANDING)
         about = [self._run_id, agent.phase, header.agent_id, content.get("role"), content.get("focus"), content.get("inputs"), content.get("prompt", ""), agent.model.name]
-        self.name = digest(canonical(["assent/agent/v1", about, message.metadata.retry_count, digest(canonical(dict(facts)))]))
+        # Not of what programs measured before: that differs a little each time, and an answer that was paid for is still the answer.
+        self.name = digest(canonical(["assent/agent/v1", about, message.metadata.retry_count]))
         self._stem = f"{header.agent_id}-{self.name[7:19]}"
         # A thread may be called anything; a folder may not.
         self._folder = self._run_id if is_plain(self._run_id) else "phase-" + digest(self._run_id.encode("utf-8", "backslashreplace"))[7:23]
@@ -172,6 +179,7 @@ class _Work:
             try:
                 said = talk(
                     self._agent.model, prompt, AgentTurn, lambda found: found, name=f"{self._stem}-{turn}", journal=self._journal, record=self._record, price=cost_usd, allow=allow,
+                    key=digest(canonical([self.name, turn])),
                 )  # fmt: skip
             except ModelFailed as failure:
                 if failure.fields.get("kind") in _AWAY:

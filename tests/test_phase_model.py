@@ -198,6 +198,13 @@ def test_an_answer_that_arrived_is_not_paid_for_twice(runtime: Runtime, recorder
     assert len(second.asked) == 1 and len(recorder.effects_had) == 1 and report_of(found).summary == "looked around"
 
 
+def test_answers_that_led_nowhere_are_not_given_again(runtime: Runtime) -> None:
+    model = ScriptedModel("not JSON", "still not", REPORT)
+    with pytest.raises(Unreadable):
+        ModelAgent(runtime, model)(task())
+    assert report_of(ModelAgent(runtime, model)(task())).summary == "looked around"
+
+
 @pytest.mark.parametrize(
     ("replies", "error"),
     [
@@ -294,6 +301,18 @@ def test_when_the_model_fails_the_measured_report_stands_and_is_not_reused(runti
     assert any("explained nothing" in one for one in world.consolidated(found).risk_assessment.not_assessed)
     again = world.run(agents=agents)
     assert again["passed"] and not world.settled(again, "c").partial and measured == ["once", "once"] and world.settled(again, "a").reused
+
+
+def test_what_is_measured_anew_does_not_ask_anew(runtime: Runtime, recorder: Recorder) -> None:
+    model = ScriptedModel(wants(("recorder", {"effect": "looked", "level": "LOW"})), wants(("recorder", {"effect": "cleaned"})), REPORT)
+    times = iter([0.1, 0.2])
+    agent = Explained(lambda message: {**MEASURED, "data": {"took": next(times)}}, ModelAgent(runtime, model))
+    with pytest.raises(AsksPerson):
+        agent(task())
+    (request,) = runtime.inbox()
+    runtime.decide(request.id, "approve", actor=LENA)
+    assert report_of(agent(task())).data["took"] == 0.2
+    assert len(model.asked) == 3 and [effect.name for effect in recorder.effects_had] == ["looked", "cleaned"]
 
 
 def test_a_measuring_agent_that_misbehaves_is_not_explained(runtime: Runtime) -> None:
