@@ -71,8 +71,8 @@ class PhaseStanding:
 
     @property
     def progress(self) -> float:
-        """Return how far the phase is, 0 to 1; only a checkpoint that was answered makes it whole."""
-        if self.passed is not None:
+        """Return how far the phase is, 0 to 1; only a checkpoint that was passed makes it whole."""
+        if self.passed:
             return 1.0
         if not self.agents:
             return 0.0

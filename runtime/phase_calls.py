@@ -99,7 +99,7 @@ class PhaseCalls:
             request = next((one for one in reversed(run.requests) if one.is_open), None)
             waits = f"request {request.id}" if request is not None else f"run {run.id} is {status.value}"
             level = run.risk.level.value if run.risk is not None else "unknown"
-            raise AsksPerson(f"it wants to call {call_in_words(tool, args)[:200]}, which is {level} and needs a person: {waits}")
+            raise AsksPerson(f"{waits} needs a person: it wants to call {call_in_words(tool, args)[:200]}, which is {level}")
         got = outputs(self._runtime, run).get(1)
         if got is not None:
             return Seen("done" if status is RunStatus.COMPLETED else "failed", got)

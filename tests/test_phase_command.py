@@ -80,7 +80,7 @@ def test_a_risky_call_leaves_the_phase_waiting_and_the_answer_leads_on(shell: Sh
         words = ("run", str(shell.folder / "docs.yaml"), str(shop), "--model", f"openai:gpt-fake@{server.url}")
         done = shell.run(*words)
         assert done.exit_code == 3 and (shop / "build").exists()
-        assert "? readme asks" in done.stdout and "CRITICAL and needs a person: request req_" in done.stdout and "assent inbox" in done.stdout
+        assert "? readme asks" in done.stdout and "needs a person: it wants to call shell(command='rm -rf build'), which is CRITICAL" in done.stdout and "assent inbox" in done.stdout
         with Runtime(shell.folder / "home", workspace=shop) as runtime:
             (request,) = runtime.inbox()
             runtime.decide(request.id, "reject", reason="not in an analysis")

@@ -175,7 +175,7 @@ def test_blockers_are_those_who_did_not_report_until_their_re_run_does() -> None
     assert again.active == ("b",) and again.blockers == ("b late: too slow",) and [one.state for one in again.agents] == ["ended", "working", "ended"]
     assert follow(again, ended("b")).blockers == ()
     asked = follow(found, PhaseChecked(at=at(12), phase="trial", passed=False, action="ask", question="b is missing"))
-    assert asked.waits_for == "a person: b is missing" and asked.passed is False
+    assert asked.waits_for == "a person: b is missing" and asked.passed is False and asked.progress == 0.95
 
 
 def test_a_time_is_an_estimate_only_where_something_is_known() -> None:
