@@ -163,7 +163,10 @@ def _settled(answer: Any, error: BaseException | None, took_s: float, task: Agen
     if message.body.message_type == "error":
         said = message.body.content.get("summary") or message.body.content.get("error") or "it answered with an error"
         return ended(AgentOutcome.FAILED, str(said), FaultCategory.AGENT_FAILURE, **where)
-    return ended(AgentOutcome.REPORTED, partial=message.body.message_type == "warning", **where)
+    if message.body.message_type == "warning":
+        missing = message.body.content.get("not_looked_at")
+        return ended(AgentOutcome.REPORTED, str(missing[-1]) if isinstance(missing, list) and missing else "", partial=True, **where)
+    return ended(AgentOutcome.REPORTED, **where)
 
 
 def _fault(error: BaseException) -> tuple[AgentOutcome, str, FaultCategory]:

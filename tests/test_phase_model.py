@@ -297,7 +297,7 @@ def test_when_the_model_fails_the_measured_report_stands_and_is_not_reused(runti
 
     agents = {"a": world.counted("a"), "b": world.counted("b"), "c": Explained(measures, ModelAgent(runtime, model))}
     found = world.run(agents=agents)
-    assert found["passed"] and world.settled(found, "c").partial
+    assert found["passed"] and world.settled(found, "c").partial and "explained nothing: " in world.settled(found, "c").reason
     assert any("explained nothing" in one for one in world.consolidated(found).risk_assessment.not_assessed)
     again = world.run(agents=agents)
     assert again["passed"] and not world.settled(again, "c").partial and measured == ["once", "once"] and world.settled(again, "a").reused

@@ -132,7 +132,7 @@ def lines(standing: PhaseStanding, now: datetime, width: int = 100) -> list[Line
 
 
 def _ended(one: AgentStanding, room: int = _REASON) -> list[str | tuple[str, str]]:
-    sign, style = ("✓ ", "green") if one.has_reported else ("? ", "yellow") if one.outcome == "asks" else ("✗ ", "red")
+    sign, style = ("✓ ", "yellow" if one.reason else "green") if one.has_reported else ("? ", "yellow") if one.outcome == "asks" else ("✗ ", "red")
     took = "unchanged since the last time" if one.reused else span(one.took_s)
     return [(sign, style), f"{one.agent} {one.outcome} ({took})" + (f": {one_line(one.reason, room, prose=True)}" if one.reason else "")]
 
