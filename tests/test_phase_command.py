@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from assent.runtime.cli import phase as phase_commands
+from assent.runtime.own_phase import spec_of
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FakeOpenAI
 
@@ -115,6 +116,11 @@ def test_a_file_that_is_no_phase_is_refused(shell: Shell, shop: Path, text: str 
         file.write_text(text)
     done = shell.run("run", str(file), str(shop))
     assert done.exit_code == 1 and said in done.stderr
+
+
+def test_the_example_is_a_phase(shop: Path) -> None:
+    spec = spec_of(Path(__file__).resolve().parent.parent / "examples" / "own_phase" / "phase.yaml")
+    assert [bool(agent.prompt) for agent in spec.agents] == [True, True, False]
 
 
 def test_six_agents_of_ones_own_are_refused_with_the_split(shell: Shell, shop: Path) -> None:
