@@ -91,7 +91,7 @@ def test_what_only_reads_flows_through_a_dispatch_and_a_receipt(runtime: Runtime
 
 def test_a_risky_call_is_a_question_and_nothing_of_it_is_done(runtime: Runtime, recorder: Recorder) -> None:
     model = ScriptedModel(wants(READS), wants(("recorder", {"effect": "cleaned"})), REPORT)
-    with pytest.raises(AsksPerson, match="request req_[0-9a-f]+ needs a person: it wants to call"):
+    with pytest.raises(AsksPerson, match=r"request req_[0-9a-f]+ needs a person: it wants to call"):
         ModelAgent(runtime, model)(task())
     assert recorder.effects_had == [] and [request.kind.value for request in runtime.inbox()] == ["plan"]
     (request,) = runtime.inbox()
