@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..policies.redact import redact
 from ..prompts.load import fill, load
 from ..schemas.agent_message import AgentMessage
 from .agent_ports import AgentPorts
@@ -20,11 +19,11 @@ def brief(state: AgentState, *, ports: AgentPorts) -> dict[str, Any]:
         "own": str(content.get("prompt", "")),
         "tools": "\n\n".join(ports.tools.values()) or "There is none; report at once.",
         "turns": str(ports.bounds.turns),
-        "task": _text({"focus": content.get("focus", []), "inputs": content.get("inputs", {})}),
-        "facts": _text(state.get("facts") or {})[: ports.bounds.seen_chars],
+        "task": ports.hide(_text({"focus": content.get("focus", []), "inputs": content.get("inputs", {})})),
+        "facts": ports.hide(_text(state.get("facts") or {}))[: ports.bounds.seen_chars],
     }
     return {"prompt": fill(load("phase_agent"), given).as_json(), "turn": 0, "spent": {}, "calls": [], "made": 0, "steers": [], "report": None}
 
 
 def _text(value: Any) -> str:
-    return redact(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True))
+    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)

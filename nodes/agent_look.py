@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 from ..policies.outside import steering
-from ..policies.redact import redact
 from ..prompts.load import fill, load
 from ..schemas.prompt import Prompt
 from .agent_ports import AgentPorts
@@ -27,7 +26,7 @@ def look(state: AgentState, *, ports: AgentPorts) -> dict[str, Any]:
             raise Late(f"its time was up before call {number} of turn {state['turn']}")
         progress(state["turn"], 0, f"turn {state['turn']} of at most {ports.bounds.turns}: {call['tool']} {json.dumps(call.get('args', {}), ensure_ascii=False)}")
         seen = ports.act(call["tool"], call.get("args", {}), f"{state['turn']}.{number}")
-        text = redact(seen.output if isinstance(seen.output, str) else json.dumps(seen.output, ensure_ascii=False))
+        text = ports.hide(seen.output if isinstance(seen.output, str) else json.dumps(seen.output, ensure_ascii=False))
         steers += [f"{call['tool']}: {one}" for one in steering(text)]
         answers.append({"call": number, "tool": call["tool"], "status": seen.status, "output": _cut(text, ports.bounds.seen_chars)})
     given = {"answers": json.dumps(answers, ensure_ascii=False, indent=1), "left": _left(ports.bounds.turns - state["turn"])}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..policies.redact import redact
 from ..schemas.agent_turn import AgentTurn
 from ..schemas.prompt import Prompt, Usage
 
@@ -48,6 +49,7 @@ class AgentPorts:
         tools: name of a tool → what the model is told about it.
         bounds: of this agent.
         now: the monotonic clock.
+        hide: takes secrets out of a text before the model sees it.
     """
 
     ask: Callable[[Prompt, int, Usage], Asked]
@@ -55,3 +57,4 @@ class AgentPorts:
     tools: Mapping[str, str]
     bounds: AgentBounds
     now: Callable[[], float] = time.monotonic
+    hide: Callable[[str], str] = redact

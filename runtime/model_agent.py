@@ -19,12 +19,14 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..nodes.agent_ports import AgentBounds, AgentPorts, Asked
 from ..nodes.phase_crew import AsksPerson, Exhausted
 from ..policies.agent_message import Unreadable
 from ..policies.prices import cost_usd
+from ..policies.redact import redact
 from ..schemas.agent_message import AgentMessage, AgentReport, Body, Header, Metadata
 from ..schemas.agent_turn import AgentTurn
 from ..schemas.canonical import canonical, digest
@@ -124,7 +126,10 @@ class ModelAgent:
         calls = PhaseCalls(
             self.runtime, list(box), who=f"Agent {message.header.agent_id} of phase {self.phase}", about=work.name, author=f"model:{self.model.name}"
         )
-        ports = AgentPorts(ask=work.asker(bounds), act=calls, tools={name: described(Toolbox([tool])) for name, tool in box.items()}, bounds=bounds, now=self.now)
+        ports = AgentPorts(
+            ask=work.asker(bounds), act=calls, tools={name: described(Toolbox([tool])) for name, tool in box.items()}, bounds=bounds, now=self.now,
+            hide=partial(redact, known=self.runtime.known_secrets),
+        )  # fmt: skip
         graph: Any = phase_agent.build(ports).compile(name="phase_agent")
         try:
             found = graph.invoke({"message": message.as_json(), "facts": dict(facts or {})}, {"recursion_limit": 3 * limits.turns + 10})

@@ -155,6 +155,13 @@ def test_what_it_reads_gives_no_orders(runtime: Runtime, workspace: Path) -> Non
     assert any("tries to steer" in one for one in report_of(found).not_looked_at)
 
 
+def test_values_that_the_home_holds_as_secret_are_not_shown_to_the_model(door: Door, workspace: Path) -> None:
+    (workspace / "README.md").write_text("the word is correct-horse-battery\n")
+    model = ScriptedModel(wants(READS), REPORT)
+    ModelAgent(door("lena", environment={"WORD": "correct-horse-battery"}), model)(task())
+    assert "the word is" in shown(model) and "correct-horse" not in shown(model)
+
+
 # --- bounds and faults ------------------------------------------------------------------------------------------------------------------
 
 
