@@ -54,7 +54,7 @@ def build(spec: PhaseSpec, ports: PhasePorts, *, sizes: range = SIZES, in_thread
     graph.add_node("collect", both(collect, acollect), input_schema=PhaseState, defer=True)
     graph.add_node("validate", partial(validate, spec=spec, ports=ports), input_schema=PhaseState)
     graph.add_edge(START, "dispatch_agents")
-    graph.add_conditional_edges("dispatch_agents", sends, AFTER_DISPATCH)
+    graph.add_conditional_edges("dispatch_agents", _at_once(sends), AFTER_DISPATCH)
     graph.add_edge("run_agent", "collect")
     graph.add_edge("collect", "validate")
     routed(graph, "validate", AFTER_VALIDATE, _route)
@@ -78,6 +78,14 @@ class _Both(Runnable[Any, Any]):
 
 def _both(function: Any, coroutine: Any, bound: dict[str, Any]) -> Runnable[Any, Any]:
     return _Both(partial(function, **bound), partial(coroutine, **bound), function.__name__)
+
+
+def _at_once(router: Callable[[Any], Any]) -> Runnable[Any, Any]:
+    # Otherwise LangGraph sends an async caller's router, which only reads state, through a thread and back.
+    async def same(state: Any) -> Any:
+        return router(state)
+
+    return _Both(router, same, router.__name__)
 
 
 def _route(state: PhaseState) -> str:
