@@ -7,7 +7,7 @@
   calls nothing twice. A call that only reads and whose process died in the middle is made anew; what else is in doubt is asked about as ever.
 - What the tools refuse to read as a call, and tools that the agent does not have, are told to the model and reach no ledger.
 
-Source: issue 6, E10. A standing grant of a person is their answer given before; it counts here as it counts everywhere.
+Source: E10. A standing grant of a person is their answer given before; it counts here as it counts everywhere.
 """
 
 from __future__ import annotations
