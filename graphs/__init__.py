@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = frozenset({"par", "phase", "phase_agent"})
+_MODULES = frozenset({"delivery", "par", "phase", "phase_agent"})
 
 
 def __getattr__(name: str) -> Any:

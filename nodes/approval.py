@@ -63,6 +63,8 @@ def payload(request: Request, plan: Plan | None, risk: PlanRisk | None = None, *
     texts = [] if plan is None else described(plan, risk, request.risk, request.kind, request.subject, known=known)
     calls = [{"name": step.tool, "args": args, "arguments": args, "description": text} for step, args, text in zip(steps, shown, texts, strict=True)]
     allowed = [option.value for option in request.options if option in (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT)] or ["respond"]
+    # What a question about a phase asks does not follow from the plan's steps.
+    asks = {"subject": redact_value(dict(request.subject), known=known)} if request.subject.get("phase") else {}
     return {
         "kind": "assent.approval/v1",
         "question": request.kind.value,
@@ -75,4 +77,5 @@ def payload(request: Request, plan: Plan | None, risk: PlanRisk | None = None, *
         "decide_by": None if request.decide_by is None else request.decide_by.isoformat(),
         "action_requests": calls,
         "review_configs": [{"action_name": name, "allowed_decisions": allowed} for name in dict.fromkeys(step.tool for step in steps)],
+        **asks,
     }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..schemas.dispatch import DispatchState
 from ..schemas.run import RunStatus
-from .endings import all_done, ending
-from .perform import Item, Performer, repeats
+from .endings import ending
+from .measuring import measured_again
 from .ports import Ports
 from .state import State
 
@@ -19,13 +18,5 @@ def consolidate(state: State, *, ports: Ports) -> dict[str, Any]:
     if plan is None or run.status is not RunStatus.RUNNING:
         return {"status": run.status.value}
     with ports.own(run_id):
-        rows = [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest]
-        if all_done(plan, rows):
-            performer = Performer(run_id, plan, ports)
-            taken = {d.step for d in rows if d.direction == "after" and d.state is not DispatchState.NOT_STARTED}
-            for number, measure in enumerate(plan.measures, 1):
-                if number not in taken:
-                    performer.perform(Item("after", number, measure.call, repeats(measure)))
-            performer.close()
-            rows = [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest]
-    return {"status": ending(plan, rows, ports, stopped=run.stop_requested).value}
+        rows = measured_again(run_id, plan, ports)
+    return {"status": ending(plan, rows, ports, run).value}

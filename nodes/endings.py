@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from ..schemas.delivery import ReleaseState
 from ..schemas.dispatch import Dispatch, DispatchState, Receipt
 from ..schemas.plan import Plan
 from ..schemas.risk import Level
-from ..schemas.run import RunStatus
+from ..schemas.run import RunRow, RunStatus
 from .ports import Ports
+
+_RELEASED: Mapping[ReleaseState, RunStatus] = {
+    "released": RunStatus.COMPLETED, "blocked": RunStatus.FAILED, "refused": RunStatus.FAILED, "open": RunStatus.RUNNING, "waits": RunStatus.RUNNING,
+}  # fmt: skip
 
 
 def all_done(plan: Plan, rows: list[Dispatch]) -> bool:
@@ -18,12 +23,14 @@ def all_done(plan: Plan, rows: list[Dispatch]) -> bool:
     return len(done) == len(plan.steps) and not any(d.direction == "undo" for d in rows)
 
 
-def ending(plan: Plan, rows: list[Dispatch], ports: Ports, *, stopped: bool) -> RunStatus:
-    """Return the state in which a run ends, from what was dispatched."""
+def ending(plan: Plan, rows: list[Dispatch], ports: Ports, run: RunRow) -> RunStatus:
+    """Return the state in which a run ends, from what was dispatched; `RUNNING` while the release of a delivery is not decided."""
     if all_done(plan, rows):
-        return RunStatus.COMPLETED
+        # Only a delivery has a release, and only the ledger knows about it.
+        status = _RELEASED[ports.ledger.release(run.id)] if run.graph == "delivery" else RunStatus.COMPLETED
+        return RunStatus.CANCELLED if status is RunStatus.RUNNING and run.stop_requested else status
     if not any(d.direction == "undo" for d in rows):
-        return RunStatus.CANCELLED if stopped else RunStatus.FAILED
+        return RunStatus.CANCELLED if run.stop_requested else RunStatus.FAILED
     return RunStatus.FAILED if left_behind(plan, rows, ports) else RunStatus.ROLLED_BACK
 
 

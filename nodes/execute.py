@@ -32,7 +32,7 @@ def execute(state: State, runtime: Runtime[Context], *, ports: Ports) -> dict[st
     """Run what is left of the plan.
 
     Returns an update whose `route` is `done`, `failed` (take back what was done), `question` (a person has to speak), `stopped` (nothing more
-    may run) or `next step`.
+    may run), `next step`, or `checkpoint missing` (of a delivery).
 
     Raises:
         RunBusy: another process owns the run.
@@ -51,6 +51,9 @@ def _pass(state: State, runtime: Runtime[Context], ports: Ports) -> dict[str, An
         run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
         if run.status.is_over or plan is None:
             return {"route": "stopped"}
+        if ports.graph == "delivery" and not ports.ledger.has_passed(run_id):
+            # Somebody led the run past its checkpoint. The ledger would refuse; here it is led back instead of being asked about something else.
+            return {"route": "checkpoint missing"}
         performer = Performer(run_id, plan, ports)
         doubts = performer.settle()
         if doubts:

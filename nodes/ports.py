@@ -10,12 +10,15 @@ from typing import Any, Literal, Protocol
 
 from ..policies.plan_risk import PlanRisk
 from ..schemas.approval import Question, Request
+from ..schemas.consolidated import Resolution
+from ..schemas.delivery import Decided, PhaseCheck, ReleaseState
 from ..schemas.dispatch import Direction, Dispatch, EffectClass, Receipt
 from ..schemas.plan import Plan
 from ..schemas.results import Artifact, Results
 from ..schemas.risk import Level
 from ..schemas.ruling import Ruling
 from ..schemas.run import RunRow, RunStatus
+from ..schemas.workflow_metrics import WorkflowMetrics
 from ..tools.tool import Place
 from ..tools.toolbox import Toolbox
 
@@ -47,6 +50,13 @@ class Ledger(Protocol):
     def results(self, run_id: str) -> bytes | None: ...
     def keep(self, run_id: str, artifact: Artifact) -> None: ...
     def artifacts(self, run_id: str) -> list[Artifact]: ...
+    def check_phase(self, run_id: str, check: PhaseCheck) -> PhaseCheck: ...
+    def check_of(self, run_id: str, phase: str) -> PhaseCheck | None: ...
+    def has_passed(self, run_id: str) -> bool: ...
+    def resolutions(self, run_id: str, phase: str) -> tuple[Resolution, ...]: ...
+    def decide_release(self, run_id: str, decided: Decided) -> Decided: ...
+    def decided(self, run_id: str) -> Decided | None: ...
+    def release(self, run_id: str) -> ReleaseState: ...
     def note(self, run_id: str, kind: str, *, actor: str = "system", deferred: bool = True, **data: Any) -> None: ...
 
 
@@ -75,6 +85,7 @@ class Ports:
         graph: name under which runs are admitted.
         rates: decimal USD per hour, `compute` and `human`.
         known_secrets: values that no text which leaves may hold.
+        metrics: what the phases of a run took and gave, for its report; `None` for a run without phases.
     """
 
     ledger: Ledger
@@ -89,3 +100,4 @@ class Ports:
     settled: Callable[[str], None] = lambda run_id: None
     claims: Callable[[Any], tuple[int | None, tuple[str, ...]]] = lambda request: (None, ())
     known_secrets: tuple[str, ...] = ()
+    metrics: Callable[[RunRow], WorkflowMetrics | None] = lambda run: None

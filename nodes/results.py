@@ -14,6 +14,7 @@ from ..schemas.results import Costs, FollowUp, Outcome, Results, RootCause, Step
 from ..schemas.run import RunRow, RunStatus
 from .endings import ending, left_behind
 from .ports import Ports
+from .restoring import restored
 from .state import State
 
 _NO_MEASURE = "not measured: the plan names no measure for it"
@@ -36,7 +37,9 @@ def results(state: State, *, ports: Ports) -> dict[str, Any]:
         if not status.is_over:
             if status is not RunStatus.RUNNING or plan is None:
                 return {"run_id": run_id, "status": status.value, "summary": "nothing has ended yet"}
-            status = ending(plan, [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest], ports, stopped=run.stop_requested)
+            status = ending(plan, [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest], ports, run)
+            if not status.is_over:
+                return {"run_id": run_id, "status": status.value, "summary": "the release is not decided yet"}
         report = compose(run, status, ports, why=state.get("summary", ""))
         for artifact in ports.report(report):
             ports.ledger.keep(run_id, artifact)
@@ -53,7 +56,7 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back
     plan = ports.ledger.plan(run.id)
     rows = [d for d in ports.ledger.dispatches(run.id) if plan is not None and d.digest == plan.digest]
     asked = ports.ledger.requests(run.id)
-    outcomes = _outcomes(plan, rows) if plan else ()
+    outcomes = outcomes_of(plan, rows) if plan else ()
     success = _success(status, outcomes)
     behind = _behind(plan, rows, ports, status, back_to) if plan else ()
     cause = _root_cause(plan, rows, outcomes, status, asked, why) if plan and success is False else None
@@ -62,8 +65,18 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back
         steps=_steps(plan, rows) if plan else (), costs=_costs(plan, rows, ports.rates or {}), root_cause=cause, not_undone=behind,
         lessons_learned=_lessons(plan, rows, outcomes, status), follow_ups=_follow_ups(plan, outcomes, behind, status, run),
         artifacts=tuple(ports.ledger.artifacts(run.id)), approved_by=_approvers(asked, rows), started_at=min((d.started_at for d in rows), default=None),
-        finished_at=max((d.finished_at for d in rows if d.finished_at), default=None),
+        finished_at=max((d.finished_at for d in rows if d.finished_at), default=None), metrics=ports.metrics(run),
+        decision=_decision(run, ports), restored=_restored(plan, rows, ports, back_to) if plan is not None else (),
     )
+
+
+def _restored(plan: Plan, rows: list[Dispatch], ports: Ports, back_to: int | None) -> tuple[str, ...]:
+    return restored(plan, rows, ports, to=back_to or 0) if back_to is not None or any(d.direction == "undo" for d in rows) else ()
+
+
+def _decision(run: RunRow, ports: Ports) -> str:
+    decided = ports.ledger.decided(run.id) if run.graph == "delivery" else None
+    return decided.decision if decided is not None and decided.plan == run.digest else ""
 
 
 def _behind(plan: Plan, rows: list[Dispatch], ports: Ports, status: RunStatus, back_to: int | None) -> tuple[str, ...]:
@@ -89,7 +102,8 @@ def _success(status: RunStatus, outcomes: tuple[Outcome, ...]) -> bool | None:
     return None if any(outcome.met is None for outcome in outcomes) else True
 
 
-def _outcomes(plan: Plan, rows: list[Dispatch]) -> tuple[Outcome, ...]:
+def outcomes_of(plan: Plan, rows: list[Dispatch]) -> tuple[Outcome, ...]:
+    """Return each success criterion of a plan, as it was measured before and after."""
     by_criterion: dict[str, tuple[int, Measure]] = {m.criterion: (n, m) for n, m in enumerate(plan.measures, 1)}
     names = list(dict.fromkeys([*plan.problem.success_criteria, *by_criterion]))
     return tuple(_outcome(name, by_criterion.get(name), rows) for name in names)

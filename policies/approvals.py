@@ -22,16 +22,17 @@ from .policy import Policy
 ALL_ROLES = ("developer", "lead", "admin")
 
 
-def need(level: Level, plan: Plan, contributors: Iterable[str], policy: Policy, *, backup: bool = False) -> Need | None:
+def need(level: Level, plan: Plan | None, contributors: Iterable[str], policy: Policy, *, backup: bool = False) -> Need | None:
     """Return what it takes to approve this plan, or `None` when it may flow without a person.
 
     Args:
         level: risk of the whole plan.
+        plan: `None` while a question is asked before there is one.
         contributors: requester, author and every editor, by id.
         backup: the question waited so long that the backup roles may answer as well.
     """
     rule = policy.approvals[level]
-    asked = [approval for approval in plan.required_approvals if approval.type in ("pre_approval", "dual_signoff")]
+    asked = [approval for approval in (plan.required_approvals if plan is not None else ()) if approval.type in ("pre_approval", "dual_signoff")]
     if level is Level.LOW and policy.auto_approve == "LOW" and not asked:
         return None
     rules = [f"approvals.{level.value}"]

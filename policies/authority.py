@@ -41,6 +41,8 @@ class Facts:
         back_to: number of the last step that stays, where a person asked to take back a run that is over; `None` when nobody did.
         backup: the backup roles may answer as well by now.
         grants: the standing grant for each step that is not LOW, where such grants cover all that is left of the plan.
+        checkpoint: whether checkpoint 1 of a delivery holds; `None` for a run whose graph has none.
+        blocked: the work of a delivery was not released, and the rules say that it is taken back.
     """
 
     run: RunRow
@@ -55,6 +57,8 @@ class Facts:
     back_to: int | None = None
     backup: bool = False
     grants: Mapping[int, Grant] | None = None
+    checkpoint: bool | None = None
+    blocked: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def may_run(direction: Direction, step: int, facts: Facts, policy: Policy, *, as
         return _deny("approval.missing" if run.status.is_waiting or run.status is RunStatus.PLANNING else "run.over", f"the run is {run.status.value}")
     if run.stop_requested and direction == "do":
         return _deny("run.stopped", "somebody asked this run to stop")
+    if facts.checkpoint is False:
+        return _deny("checkpoint.missing", "the checkpoint before the work was not passed, and nobody who may has approved an exception")
     tier = beyond_tier(run.tier, plan, facts.risk.level, policy)
     if not tier.is_allowed:
         return tier
@@ -151,6 +157,8 @@ def _may_undo(step: int, facts: Facts) -> Ruling:
     # The undo was approved with the plan, for the case that a step goes wrong; without that case it takes a person who asks for it.
     if facts.run.status is RunStatus.RUNNING and facts.went_wrong:
         return Ruling(answer="allow", rules=("plan.rollback",))
+    if facts.blocked and facts.run.status in (RunStatus.RUNNING, RunStatus.REJECTED):
+        return Ruling(answer="allow", rules=("release.blocked",))
     if facts.run.status.is_over and facts.back_to is not None and step > facts.back_to:
         return Ruling(answer="allow", rules=("rollback.requested",))
     return _deny("undo.unasked", "no step went wrong, and nobody asked to take this step back")

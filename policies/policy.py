@@ -22,6 +22,7 @@ from ..schemas.escalation import Blocker
 from ..schemas.noun import Noun
 from ..schemas.risk import Level
 from ..schemas.window import Recurring
+from .delivery_rules import DeliveryRules
 from .durations import seconds
 from .windows import overlap
 
@@ -131,6 +132,7 @@ class Policy(Noun):
     tiers: dict[int, Tier] = Field(default_factory=dict)
     costs: Rates = Field(default_factory=Rates)
     limits: Bounds = Field(default_factory=Bounds)
+    delivery: DeliveryRules = Field(default_factory=DeliveryRules)
     risk: dict[str, Any] = Field(default_factory=dict)
 
     _span = field_validator("execute_within_s", "review_after_s", mode="before")(lambda value: _span(value))

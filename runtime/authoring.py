@@ -40,6 +40,7 @@ class Authoring:
     workspace: Path
     _read: Callable[[Any], Reading]
     _around: Callable[[], Surroundings]
+    found_before: Callable[[str], str]
 
 
     @cached_property
@@ -67,7 +68,7 @@ class Authoring:
         if "words" not in taken or self.planner is None:
             return self._read(ask).plan
         try:
-            planned = self.planner.plan(taken["words"], run_id)
+            planned = self.planner.plan(taken["words"], run_id, analysis=self.found_before(run_id))
         except ModelFailed as failure:
             for exchange in failure.fields.get("exchanges", ()):
                 self.ledger.keep(run_id, Artifact.model_validate(exchange))

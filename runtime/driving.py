@@ -26,6 +26,7 @@ class Driving:
     channels: Any
     checkpoints: Any
     _tell: Callable[[], None]
+    _compiled: Callable[[str], Any]
 
     def _drive(self, run_id: str) -> None:
         """Run the graph until the run is over or waits, or until it is an agent's turn. The caller owns the run."""
@@ -51,6 +52,11 @@ class Driving:
             self._tell()
 
     def _invoke(self, given: Any, config: Any) -> None:
+        name = self.ledger.run(config["configurable"]["thread_id"]).graph
+        if name != "par":
+            # Its agents work in threads of their own, which a binding for the length of a drive does not reach.
+            self._compiled(name).invoke(given, config, durability="exit")
+            return
         from .shared_graph import bound, driver
 
         with bound(self.ports):
@@ -77,4 +83,5 @@ class Driving:
             self.checkpoints.conn.close()
             set_aside(self.home.checkpoints)
             self.checkpoints = Checkpoints(self.home.checkpoints)
-            self.__dict__.pop("_par", None)
+            for compiled in ("_par", "_delivery"):
+                self.__dict__.pop(compiled, None)

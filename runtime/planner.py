@@ -107,12 +107,13 @@ class Planner:
         self.prices = prices
         self.budget = budget or Budget()
 
-    def plan(self, words: str, run_id: str) -> Planned:
+    def plan(self, words: str, run_id: str, *, analysis: str = "") -> Planned:
         """Plan what a person asks for.
 
         Args:
             words: the request, at most `LONGEST` characters.
             run_id: the run that the record is kept with; the same run is not asked the same question twice.
+            analysis: what was found in the workspace beforehand; empty where nobody looked.
 
         Raises:
             ModelFailed: no answer, or none that makes a plan; `complaints` and `exchanges` say more.
@@ -136,7 +137,7 @@ class Planner:
         try:
             said = talk(
                 self.model,
-                self._prompt(words, facts),
+                self._prompt(words, facts, analysis),
                 Proposal,
                 lambda proposal: self._plan(proposal, words),
                 name="plan",
@@ -161,18 +162,19 @@ class Planner:
             usage=said.usage,
             cost_usd=None if None in costs else f"{sum(Decimal(cost) for cost in costs if cost):f}",
             proposed_criteria=proposed,
-            warnings=tuple(_warnings(words, facts, proposal)),
+            warnings=tuple(_warnings(words, facts, proposal, analysis)),
         )
 
     def settled(self, run_id: str) -> None:
         """Forget the raw answers of a run whose plan is frozen; the exchanges stay with it."""
         Journal(self.keep, run_id).forget()
 
-    def _prompt(self, words: str, facts: WorkspaceFacts) -> Prompt:
+    def _prompt(self, words: str, facts: WorkspaceFacts, analysis: str = "") -> Prompt:
         given = {
             "request": redact(words),
             "files": redact(facts.listing),
             "readme": facts.readme or "(none)",
+            "analysis": redact(analysis) or "(none)",
             "tools": described(self.tools),
         }
         return fill(load("plan"), given)
@@ -255,8 +257,8 @@ def _hints(proposed: tuple[str, ...], plan: Plan) -> Iterator[Hint]:
         )
 
 
-def _warnings(words: str, facts: WorkspaceFacts, proposal: Proposal) -> Iterator[str]:
-    for where, text in (("the request", words), ("the names of files", "\n".join(facts.files)), ("the README", facts.readme)):
+def _warnings(words: str, facts: WorkspaceFacts, proposal: Proposal, analysis: str = "") -> Iterator[str]:
+    for where, text in (("the request", words), ("the names of files", "\n".join(facts.files)), ("the README", facts.readme), ("the analysis", analysis)):
         for one in steering(text):
             yield f"{where} {one}"
     said = "\n".join([proposal.intent, *(step.description for step in proposal.steps)])

@@ -57,12 +57,25 @@ def markdown(report: Results) -> str:
         lines += ["", "## Root cause", "", report.root_cause.finding, *[f"- {_cell(evidence)}" for evidence in report.root_cause.evidence]]
     if report.not_undone:
         lines += ["", "## Not taken back", "", *[f"- {what}" for what in report.not_undone]]
+    if report.restored:
+        lines += ["", "## After taking back", "", *[f"- {_cell(seen)}" for seen in report.restored]]
+    if report.decision:
+        lines += ["", f"## Release: {report.decision}", "", *_indicators(report)]
     if report.lessons_learned:
         lines += ["", "## Lessons", "", *[f"- {lesson}" for lesson in report.lessons_learned]]
     if report.follow_ups:
         lines += ["", "## Follow-ups", ""]
         lines += [f"- {f.action}" + (f" — {f.assignee}" if f.assignee else "") + (f", due {f.due_date}" if f.due_date else "") for f in report.follow_ups]
     return "\n".join(lines) + "\n"
+
+
+def _indicators(report: Results) -> list[str]:
+    if report.metrics is None:
+        return []
+    return [
+        f"- {group.replace('_', ' ')}: " + (", ".join(f"{name.replace('_', ' ')} {value:g}{' s' if 'duration' in group or name.endswith('time') else ''}" for name, value in found.items()) or "not measured")
+        for group, found in report.metrics.as_json().items()
+    ]  # fmt: skip
 
 
 def _outcomes(outcomes: tuple[Outcome, ...]) -> list[str]:

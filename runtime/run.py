@@ -11,6 +11,7 @@ from ..schemas.approval import Request
 from ..schemas.canonical import parse
 from ..schemas.event import Event
 from ..schemas.plan import Plan
+from ..schemas.progress import Progress
 from ..schemas.results import Artifact, Results
 from ..schemas.risk import Risk
 from ..schemas.run import RunRow, RunStatus
@@ -67,6 +68,11 @@ class Run:
         """The report; `None` until there is one."""
         raw = self._runtime.ledger.results(self.id)
         return None if raw is None else Results.model_validate(parse(raw))
+
+    @property
+    def progress(self) -> Progress:
+        """Where it stands: phase, steps done, what it does now or waits for, and where it can be taken back to."""
+        return self._runtime.progress(self.id)
 
     def events(self, *, after: int = 0) -> list[Event]:
         """Return the entries of the log about this run, in order, from after entry number `after`."""
@@ -155,5 +161,6 @@ class Run:
             "plan": None if plan is None else plan.as_json(),
             "requests": [request.as_json() for request in self.requests],
             "results": None if results is None else results.as_json(),
+            "progress": self.progress.as_json(),
             "artifacts": [artifact.as_json() for artifact in self.artifacts()],
         }

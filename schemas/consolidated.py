@@ -6,6 +6,7 @@ Source: E2, E3 and the consolidation template of the phases document.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue
@@ -122,6 +123,11 @@ class Consolidated(Noun):
     def missing(self) -> tuple[str, ...]:
         """Agents without a report."""
         return tuple(agent.agent_id for agent in self.agents if not agent.has_reported)
+
+    def with_resolutions(self, resolutions: Iterable[Resolution]) -> Consolidated:
+        """Return the same with what people said about its conflicts, and with nothing that they did not say."""
+        answers = {one.conflict: one for one in resolutions}
+        return self.model_copy(update={"conflicts": tuple(one.model_copy(update={"resolution": answers.get(one.id)}) for one in self.conflicts)})
 
     def document(self) -> dict[str, Any]:
         """Return the machine-readable synthesis with the names of the source, and beside them what became of each agent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from .noun import At, Noun
+from .workflow_metrics import WorkflowMetrics
 
 
 class Outcome(Noun):
@@ -83,9 +84,12 @@ class Results(Noun):
     roi: str = ""
     root_cause: RootCause | None = None
     not_undone: tuple[str, ...] = Field(default=(), description="Effects that could not be taken back, in words.")
+    restored: tuple[str, ...] = Field(default=(), description="What was seen of each step after the run was taken back.")
     lessons_learned: tuple[str, ...] = ()
     follow_ups: tuple[FollowUp, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     approved_by: tuple[str, ...] = ()
+    decision: str = Field(default="", description="Of a delivery: PROCEED, CONDITIONAL_PROCEED or BLOCK.")
+    metrics: WorkflowMetrics | None = Field(default=None, description="What the phases of a delivery took and gave.")
     started_at: At | None = None
     finished_at: At | None = None

@@ -498,3 +498,18 @@ async def test_two_clients_that_answer_at_once_have_one_outcome(server: Server, 
 async def test_nothing_of_all_this_blocked_the_servers_loop(server: Server, home: Runtime) -> None:
     assert "BlockingError" not in server.log
     assert home.verify().ok
+
+
+async def test_a_delivery_is_drawn_and_comes_to_its_question(client: LangGraphClient, home: Runtime, server: Server) -> None:
+    """Analysis with its three agents in the server's loop, its checkpoint, and the plan's question on the thread."""
+    (server.workspace / "module.py").write_text('"""Something to analyse."""\n')
+    made = str((await client.assistants.search(graph_id="delivery"))[0]["assistant_id"])
+    drawn: Any = await client.assistants.get_graph(made)
+    assert {"analysis", "checkpoint", "testing_extended", "go_no_go"} <= {node["id"] for node in drawn["nodes"]}
+    thread = (await client.threads.create())["thread_id"]
+    found: Any = await client.runs.wait(thread, made, input={"request": document("touch delivered.txt")}, raise_error=False)
+    assert "__error__" not in found, found
+    run = home.run(thread)
+    assert (run.row.graph, run.status, run.progress.phase) == ("delivery", "awaiting_approval", "approval")
+    assert found["__interrupt__"][0]["value"]["request_id"] == run.requests[0].id
+    assert home.ledger.has_passed(thread)

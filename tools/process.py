@@ -139,7 +139,7 @@ def _order(command: Command, place: Place, time_s: float, folder: Path) -> int:
         "environment": environment(place),
         "folder": str(place.workspace),
         "time_s": time_s,
-        "processor_s": int(time_s * (os.cpu_count() or 1)) + 2,
+        "processor_s": int(time_s * (os.cpu_count() or 1) * place.limits.cpu_share) + 2,
         "memory_bytes": place.limits.memory_bytes,
         "output_bytes": place.limits.output_bytes,
     }

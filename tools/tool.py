@@ -44,6 +44,8 @@ class Limits:
 
     time_s: float = 300.0
     memory_bytes: int = 2 * 1024**3
+    cpu_share: float = 1.0
+    """Of all processors, on average over the time limit."""
     output_bytes: int = 10 * 1024**2
     response_bytes: int = 10 * 1024**2
     redirects: int = 5

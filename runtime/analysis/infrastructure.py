@@ -1,7 +1,7 @@
 """Agent: infrastructure and testing of a repository. Test environment, continuous integration, resources of this machine, a first security scan.
 
-Rules: it reads; only where the task's inputs say `may_run` does it start anything of the repository, and then only the collection of its tests, to
-time it. Source: E1, agent 3 of the phases document.
+Rules: it reads; only where the task's inputs say `may_run` does it start anything of the repository, and then only what it times: the command that
+the input `benchmark` gives, or the collection of its tests. Source: E1, agent 3 of the phases document.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 from ...schemas.agent_message import AgentMessage
 from ...schemas.phase import AgentLimits
-from ..verification.command import RunCommand
+from ..verification.command import RunCommand, timed
 from ..verification.security import scan
+from ..verification.workplace import command_of, workplace
 from .sources import Repository, focus_of, path_of, read_repository, tables, without_of
 
 _MOST = 40
@@ -48,7 +49,7 @@ def infrastructure(message: AgentMessage, *, run_command: RunCommand) -> dict[st
         advice.append({"action": "run the tests on every change", "layer": "support", "severity": "medium"})
     if _wants(focus, "baseline"):
         if isinstance(inputs, dict) and inputs.get("may_run") is True:
-            data["baseline"] = _baseline(root, run_command, limits)
+            data["baseline"] = _baseline(message, root, run_command, limits)
         else:
             left.append("performance baseline: nothing of the repository may be run (input `may_run`)")
     if _wants(focus, "security"):
@@ -124,7 +125,16 @@ def _resources(root: Path) -> dict[str, Any]:
     }
 
 
-def _baseline(root: Path, run_command: RunCommand, limits: AgentLimits) -> dict[str, Any]:
+def _baseline(message: AgentMessage, root: Path, run_command: RunCommand, limits: AgentLimits) -> dict[str, Any]:
+    """Time the configured benchmark in a copy, up to three times, the best counts; without one, the collection of the tests."""
+    benchmark = command_of(message, "benchmark")
+    if benchmark:
+        with workplace(message) as folder:
+            runs = timed(benchmark, run_command, folder, limits)
+        best = min(runs, key=lambda ran: (not ran.is_success, ran.duration_s))
+        # One that was killed took as long as it was let; that is no measure of anything.
+        seconds = round(best.duration_s, 4) if best.exit_code is not None else None
+        return {"command": " ".join(benchmark), "exit_code": best.exit_code, "seconds": seconds, "says": best.said[:200]}
     ran = run_command([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"], folder=root, limits=limits)
     lines = ran.output.strip().splitlines()
     return {"command": "pytest --collect-only", "exit_code": ran.exit_code, "seconds": round(ran.duration_s, 3), "says": lines[-1][:200] if lines else ran.said}

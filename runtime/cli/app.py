@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from . import answer, audit, begin, desk, doctor, draw, keep, look, mcp, new, notify, phase, serve, steer, weigh
+from . import answer, audit, begin, delivery, desk, doctor, draw, keep, look, mcp, new, notify, phase, serve, steer, weigh
 from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json, unread
 
 _EPILOG = "Exit codes: 0 succeeded, 1 did not, 2 not understood, 3 a person has to speak. ASSENT_DEBUG=1 shows where an error came from."
@@ -41,9 +41,10 @@ def version(door: Door) -> int:
 _COMMANDS: dict[str, dict[str, Any]] = {
     "Runs": {
         "run": begin.run, "runs": look.runs, "show": look.show, "resume": steer.resume, "cancel": steer.cancel, "rollback": steer.rollback,
+        "consolidate": delivery.consolidate, "validate": delivery.validate,
     },
     "People": {
-        "inbox": look.inbox, "approve": answer.approve, "reject": answer.reject, "edit": answer.edit, "settle": answer.settle,
+        "inbox": look.inbox, "approve": answer.approve, "reject": answer.reject, "edit": answer.edit, "settle": answer.settle, "resolve": delivery.resolve,
         "claim": desk.claim, "grant": desk.grant, "grants": desk.grants, "revoke": desk.revoke, "decisions": desk.decisions, "sweep": steer.sweep,
     },
     "Record": {"log": audit.log, "verify": audit.verify, "backup": keep.backup, "prune": desk.prune},

@@ -127,6 +127,11 @@ class Line:
     parts: tuple[str | tuple[str, str], ...]
 
     @property
+    def text(self) -> str:
+        """The line without its styles."""
+        return "".join(part if isinstance(part, str) else part[0] for part in self.parts)
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing of it was left out."""
         return not any(_HIDDEN in (part if isinstance(part, str) else part[0]) for part in self.parts)

@@ -125,6 +125,7 @@ def _as_json(shelf: Shelf, row: RunRow) -> dict[str, Any]:
         "plan": plan.as_json() if plan is not None else None,
         "requests": [request.as_json() for request in shelf.requests(row.id)],
         "results": results.as_json() if results is not None else None,
+        "progress": shelf.progress(row.id).as_json(),
         "artifacts": [artifact.as_json() for artifact in shelf.artifacts(row.id)],
     }
 
@@ -133,6 +134,7 @@ def _run(shelf: Shelf, row: RunRow) -> None:
     from .lines import LEVEL_STYLES, SIGNS, ago, console, moment, one_line, put, status, styled
     from .outcome import report, waits
     from .record import risk_of
+    from .tracker import tracked
 
     screen = console()
     level = risk_of(shelf.events(row.id)) or "not assessed"
@@ -150,6 +152,8 @@ def _run(shelf: Shelf, row: RunRow) -> None:
             args = ", ".join(f"{name}: {value}" for name, value in step.args.items())
             took = f"  {call.direction} {call.state.value.replace('_', ' ')}" if call is not None else ""
             put(screen, styled((f"  {sign} ", style), f"{step.step}. {one_line(step.tool, 30)} {one_line(args, 140)}", (took, "dim")))
+    for line in tracked(shelf.progress(row.id)):
+        put(screen, line)
     results = shelf.results(row.id)
     lines = list(waits(shelf.requests(row.id)))
     if results is not None:
@@ -171,7 +175,7 @@ def _request(door: Door, shelf: Shelf, name: str, *, everything: bool) -> int:
 
     request = shelf.request(name)
     in_force = shelf.run(request.run_id).digest == request.digest
-    if request.is_open and in_force:
+    if request.is_open and in_force and request.digest:
         from .panel import Review, panel
 
         review = Review.of(door.runtime(), request)
@@ -193,6 +197,11 @@ def _request(door: Door, shelf: Shelf, name: str, *, everything: bool) -> int:
     screen = console()
     settled = f" at {moment(request.settled_at)}" if request.settled_at is not None else ""
     put(screen, styled((request.id, "bold"), f"  {request.kind.value.replace('_', ' ')} of {request.run_id}: {request.status.value}{settled}"))
+    if request.is_open:
+        from .outcome import waits
+
+        for line in waits([request]):
+            put(screen, line)
     for decision in request.decisions:
         void = "" if decision.counted else " (replaced by a later answer)"
         reason = f": {one_line(decision.reason, prose=True)}" if decision.reason else ""

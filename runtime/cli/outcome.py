@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from ...schemas.approval import Question, Request
 from ...schemas.results import Outcome, Results
 from ...schemas.run import RunStatus
+from .asked import answers, asked, is_about_phase
 from .command import FAILED, SUCCEEDED, WAITING
 from .lines import Line, columns, moment, money, one_line, span, status, styled
 
+_ASKED = {Question.GATE: "an exception", Question.CONFLICT: "an answer", Question.REVIEW: "the release"}
 _MET = {True: ("yes", "green"), False: ("no", "red"), None: ("not known", "yellow")}
 
 
@@ -28,6 +30,8 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
         yield styled()
         head: list[str | tuple[str, str]] = [("before", "bold"), ("after", "bold"), ("improvement", "bold"), ("met", "bold"), ("criterion", "bold")]
         yield from columns([head, *(_row(outcome, known) for outcome in results.outcomes)])
+    for seen in results.restored:
+        yield styled(("seen: ", "dim"), one_line(seen, 300, known=known, prose=True))
     for left in results.not_undone:
         yield styled(("not taken back: ", "bold red"), one_line(left, 300, known=known, prose=True))
     if results.root_cause is not None:
@@ -42,9 +46,21 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
     yield styled()
     yield styled((f"took {span(costs.actual_time_s)}, cost {money(costs.actual_usd)}{', ' + ', '.join(estimated) if estimated else ''}", "dim"))
     done = sum(step.status == "done" and not step.undone for step in results.steps)
+    if results.decision:
+        yield styled((results.decision, "bold"), (f"  {_indicators(results)}", "dim"))
     verdict = {True: "success", False: "not successful", None: "success unknown: not everything was measured"}[results.success]
     word, style = status(results.status)
     yield styled((word, style), f": {done} of {len(results.steps)} steps done, {verdict}  ", (results.run_id, "dim"))
+
+
+def _indicators(results: Results) -> str:
+    metrics = results.metrics
+    if metrics is None:
+        return ""
+    times = {"analysis": metrics.phase_durations.analysis, "implementation": metrics.phase_durations.implementation, "testing": metrics.phase_durations.testing}
+    shares = {"agents that reported": metrics.agent_performance.success_rate, "coverage": metrics.quality_metrics.test_coverage, "documentation": metrics.quality_metrics.documentation_completeness}
+    parts = [f"{name} {span(value)}" for name, value in times.items() if value is not None]
+    return ", ".join([*parts, *(f"{name} {value:.0%}" for name, value in shares.items() if value is not None)])
 
 
 def _row(outcome: Outcome, known: Sequence[str]) -> list[str | tuple[str, str]]:
@@ -70,6 +86,12 @@ def waits(requests: Sequence[Request]) -> Iterator[Line]:
         if request.kind is Question.IN_DOUBT:
             yield styled(("waiting", "yellow"), f": nobody knows whether step {one_line(request.subject.get('step', '?'))} happened  ", (request.id, "bold"))
             yield styled(f"  look, then:  assent settle {request.id} happened | did-not-happen | abandon")
+            continue
+        if is_about_phase(request):
+            yield styled(("waiting", "yellow"), f" for {_ASKED[request.kind]} by {one_line(' or '.join(need.roles))}  ", (request.id, "bold"))
+            yield from asked(request)
+            yield styled(f"  look:     assent show {request.id}")
+            yield from answers(request)
             continue
         given = f", {len(request.approvals)} of {need.approvals} given" if need.approvals > 1 else ""
         yield styled(("waiting", "yellow"), f" for approval by {one_line(' or '.join(need.roles))}{given}  ", (request.id, "bold"))

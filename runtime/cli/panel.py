@@ -16,6 +16,7 @@ from ...policies.plan_risk import PlanRisk
 from ...schemas.approval import Question, Request
 from ...schemas.errors import StaleDecision
 from ...schemas.plan import Plan
+from .asked import asked, is_about_phase
 from .lines import Line, block, level, moment, money, one_line, span, styled
 from .steps import Seen, seen_measures, seen_steps
 
@@ -50,6 +51,8 @@ class Review:
             StaleDecision: the plan in force is not the one that the request is about.
         """
         plan = runtime.ledger.plan(request.run_id)
+        if plan is None and not request.digest:
+            raise StaleDecision(f"request {request.id} is asked before there is a plan", hint=f"`assent show {request.id}` shows it")
         if plan is None or plan.digest != request.digest:
             raise StaleDecision(f"request {request.id} is about another version of the plan", hint=f"`assent show {request.run_id}` shows the one in force")
         risk = runtime.ledger.risk(plan)
@@ -88,11 +91,13 @@ def panel(review: Review) -> RenderableType:
     from rich.text import Text
 
     doubt = review.request.kind is Question.IN_DOUBT
-    body = [*_head(review), styled(), *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
+    about_phase = is_about_phase(review.request)
+    said = [*asked(review.request, known=review.known), styled()] if about_phase else []
+    body = [*_head(review), styled(), *said, *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
     if not doubt:
         body += [styled(), styled(("NOT ALL OF IT IS SHOWN. ? here, or `assent show REQUEST --all`, shows it.", "bold red"))] * (not review.is_whole)
         body += _words(review)
-    title = Text(" A STEP IS IN DOUBT " if doubt else " PLAN REVIEW REQUIRED ", "bold")
+    title = Text(" A STEP IS IN DOUBT " if doubt else " AN ANSWER IS REQUIRED " if about_phase else " PLAN REVIEW REQUIRED ", "bold")
     return Panel(Group(*body), title=title, title_align="left", padding=(1, 2))
 
 

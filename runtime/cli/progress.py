@@ -12,6 +12,7 @@ from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
 from .lines import SIGNS, Line, console, one_line, put, span, styled
+from .phase_lines import PHASE_EVENTS, agent_lines, phase_lines
 from .steps import headline
 
 if TYPE_CHECKING:
@@ -45,12 +46,21 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._end = self._runtime.ledger.listen(self._take)
+        if not self._quiet:
+            self._runtime.on_phase = self._agent
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._end is not None:
             self._end()
         self._clear()
+
+    def _agent(self, event: dict[str, Any]) -> None:
+        try:
+            for line in agent_lines(event):
+                self._print(line)
+        except Exception:  # noqa: BLE001 - told from the threads of a phase, which must not suffer from a closed pipe
+            self._runtime.on_phase = lambda event: None
 
     def find(self) -> str:
         """Return the id of the run that was begun here, as far as the ledger knows one; empty otherwise."""
@@ -80,6 +90,9 @@ class Progress:
         elif event.type == "problem.vague":
             for hint in event.data.get("hints", [])[:_HINTS]:
                 self._print(styled(("warning: ", "yellow"), one_line(hint, 240, known=self._known, prose=True)))
+        elif event.type in PHASE_EVENTS:
+            for line in phase_lines(event):
+                self._print(line)
         elif event.type == "step.refused":
             self._print(styled(("○ ", "yellow"), f"{self._name(event.data)} not started: {one_line(', '.join(event.data.get('rules', [])))}"))
 

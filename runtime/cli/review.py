@@ -17,6 +17,7 @@ from ...schemas.risk import Risk
 from .change import Change, changes, difference_of, risk_changes
 from .detail import details
 from .lines import Line, block, clean, console, level, one_line, put, styled
+from .outcome import waits
 from .panel import Review, footer, panel
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def converse(runtime: Runtime, run: Run) -> Run:
 def _asked(runtime: Runtime, request: Request) -> Run | None:
     """Show one request and do what the person says. `None`: they leave it."""
     screen = console()
+    if not request.digest:
+        # There is no plan yet that could be shown; the commands answer it.
+        for line in waits([request]):
+            put(screen, line)
+        return None
     review = Review.of(runtime, request)
     screen.print(panel(review))
     keys = {key: verdict for key, verdict in {**_PLAN_KEYS, **_DOUBT_KEYS}.items() if verdict in request.options}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...schemas.dispatch import Dispatch
     from ...schemas.event import Event
     from ...schemas.plan import Plan
+    from ...schemas.progress import Progress
     from ...schemas.results import Artifact, Results
     from ...schemas.run import RunRow
     from ..runtime import Runtime
@@ -115,6 +116,13 @@ class Shelf:
         with self.store.read() as c:
             raw = runs.results(c, run_id)
         return None if raw is None else Results.model_validate(parse(raw))
+
+    def progress(self, run_id: str) -> Progress:
+        """Return where a run stands."""
+        from ..tracking import track
+
+        with self.store.read() as c:
+            return track(c, run_id, datetime.now(UTC))
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that are kept with a run, with their paths."""

@@ -62,6 +62,17 @@ def said(event: Event) -> str:
             return f"{len(data.get('hints', []))} warnings about the document: {'; '.join(data.get('hints', []))}"
         case "results.recorded":
             return f"results recorded, success: {_success(data.get('success'))}"
+        case "phase.began":
+            return f"the {data.get('phase')} begins: {', '.join(data.get('agents', []))}"
+        case "phase.checked":
+            failed = ", ".join(data.get("failed", []))
+            return f"checkpoint of the {data.get('phase')}: {'passed' if data.get('passed') else 'not passed (' + failed + ')'}"
+        case "conflict.resolved":
+            return f"says of {data.get('conflict')}: {data.get('holds') or 'neither side'} holds"
+        case "rollback.rehearsed":
+            return f"the way back was tried in a copy of the workspace: {'it works' if data.get('tested') else 'not tested: ' + '; '.join(data.get('untested', []))}"
+        case "release.decided":
+            return f"{data.get('decision')}{', a stakeholder is asked' if data.get('asks') else ''}"
     if kind.startswith("step.") and "state" in data:
         return f"{_call(data)} {_STATES.get(data['state'], data['state'])} ({span(int(data.get('ms', 0)) / 1000)})"
     rest = ", ".join(f"{name} {value}" for name, value in data.items() if name not in _QUIET)

@@ -19,8 +19,11 @@ from ...schemas.ruling import Ruling
 from ...schemas.run import RunRow, RunStatus
 from . import dispatches, log, plans, requests, runs, waiting
 from .base import Base
+from .resolving import resolve
 
 _PLAN_OPTIONS = (Verdict.APPROVE, Verdict.REJECT, Verdict.EDIT)
+_BEFORE_PLANS = (Question.GATE, Question.CONFLICT)
+"""What may be asked before there is a plan."""
 _DOUBT_OPTIONS = (Verdict.HAPPENED, Verdict.DID_NOT_HAPPEN, Verdict.ABANDON)
 CLAIM_S = 900
 """How long a claim lasts, in seconds."""
@@ -59,30 +62,35 @@ class Asking(Base):
                 # The question of another run must not be shown beside this run's steps, and an open one is not asked again beside itself.
                 request_id = standing.id if standing is not None and (standing.is_open or request_id != following) else following
             if (standing is not None and request_id == standing.id) or c.execute("SELECT 1 FROM request WHERE id = ?", (request_id,)).fetchone():
-                return requests.get(c, request_id)
-            plan = self._require(c, run)
-            risk = self.risk(plan).whole
+                found = requests.get(c, request_id)
+                if found.is_open and run.status is RunStatus.RUNNING:
+                    # Somebody led the run past an open question; it waits for that again.
+                    runs.move(c, run, RunStatus.IN_DOUBT if found.kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, log.now(c, self.clock), "system", request=request_id)
+                return found
+            plan = self._plan_in_force(c, run) if kind in _BEFORE_PLANS else self._require(c, run)
+            # What an unwritten plan may do is not known, so it counts as HIGH.
+            level = Level.HIGH if plan is None else self.risk(plan).whole.level
             at = log.now(c, self.clock)
             request = Request(
-                id=request_id, run_id=run_id, kind=kind, digest=plan.digest, version=run.version, risk=risk.level, title=run.title,
-                subject=dict(subject), options=self._options(c, run_id, kind), need=self._need(c, run, plan, risk.level),
-                requester=run.requester, urgency=_urgency(plan), required_by=plan.required_by, tags=_tags(plan), opened_at=at,
-                decide_by=None if kind is Question.IN_DOUBT else at + timedelta(seconds=self._decide_within_s(run, risk.level)),
+                id=request_id, run_id=run_id, kind=kind, digest=run.digest if plan is None else plan.digest, version=run.version, risk=level,
+                title=run.title, subject=dict(subject), options=self._options(c, run, kind), need=self._need(c, run, plan, level),
+                requester=run.requester, urgency=_urgency(plan), required_by=None if plan is None else plan.required_by, tags=_tags(plan), opened_at=at,
+                decide_by=None if kind is Question.IN_DOUBT else at + timedelta(seconds=self._decide_within_s(run, level)),
             )
-            requests.open_once(c, request, at, with_backup=waiting.backup_since(c, run_id, plan.digest))
+            requests.open_once(c, request, at, with_backup=waiting.backup_since(c, run_id, request.digest))
             self._tell_people(c, "request.opened", request, at)
             runs.move(c, run, RunStatus.IN_DOUBT if kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, at, "system", request=request_id)
             return request
 
-    def _options(self, c: Any, run_id: str, kind: Question) -> tuple[Verdict, ...]:
+    def _options(self, c: Any, run: RunRow, kind: Question) -> tuple[Verdict, ...]:
         if kind is Question.IN_DOUBT:
             return _DOUBT_OPTIONS
         # An edited plan begins at its first step again, so it may be edited only while nothing was done.
-        begun = any(d.direction == "do" for d in dispatches.of_run(c, run_id))
+        begun = not run.version or any(d.direction == "do" for d in dispatches.of_run(c, run.id))
         return (Verdict.APPROVE, Verdict.REJECT) if begun else _PLAN_OPTIONS
 
-    def _need(self, c: Any, run: RunRow, plan: Plan, level: Level) -> Need:
-        backup = waiting.backup_since(c, run.id, plan.digest)
+    def _need(self, c: Any, run: RunRow, plan: Plan | None, level: Level) -> Need:
+        backup = waiting.backup_since(c, run.id, run.digest if plan is None else plan.digest)
         needed = approvals.need(level, plan, plans.contributors(c, run.id), self.policy, backup=backup)
         if needed is None:
             # A question about a plan that could flow (a step in doubt) still takes a person.
@@ -146,8 +154,14 @@ class Asking(Base):
                 waiting.claim(c, request, actor.id, lease_s=lease_s, at=at)
             return requests.get(c, request_id)
 
-    def decide(self, request_id: str, verdict: Verdict, actor: Actor, *, reason: str = "", edit: Plan | None = None, deferred: bool = False) -> Request:
+    def decide(
+        self, request_id: str, verdict: Verdict, actor: Actor, *, reason: str = "", edit: Plan | None = None, holds: Mapping[str, str] | None = None,
+        deferred: bool = False,
+    ) -> Request:
         """Record a person's answer and settle the question when the answers add up.
+
+        Args:
+            holds: with the approval of a contradiction between agents: conflict → the agent whose side holds, or empty for neither.
 
         Raises:
             StaleDecision: the question is settled or its time has passed.
@@ -166,13 +180,15 @@ class Asking(Base):
                 options = ", ".join(option.value for option in request.options)
                 raise NotAllowed(f"this question is answered with {options}, not with {verdict.value}", hint=f"`assent show {request_id}` explains it")
             at = log.now(c, self.clock)
-            plan = self._require(c, run)
-            question = self._need(c, run, plan, self.risk(plan).whole.level)
+            plan = self._plan_in_force(c, run) if request.kind in _BEFORE_PLANS else self._require(c, run)
+            question = self._need(c, run, plan, Level.HIGH if plan is None else self.risk(plan).whole.level)
             ruling = approvals.may_decide(actor, verdict, question, self.policy, reason=reason, decisions=request.decisions)
             if not ruling.is_allowed:
                 refused = ruling
                 log.append(c, run.id, "decision.refused", at, actor.id, {"request": request_id, "rules": list(ruling.rules), "verdict": verdict.value})
             else:
+                if verdict is Verdict.APPROVE:
+                    resolve(c, request, holds, actor.id, at)
                 requests.record(c, request, actor, verdict, reason, at)
                 request = self._settled(c, run, request, question, verdict, at, actor, edit)
         if refused is not None:
@@ -251,13 +267,17 @@ class Asking(Base):
             return requests.due(c, self._time(c, now))
 
 
-def _urgency(plan: Plan) -> Urgency:
+def _urgency(plan: Plan | None) -> Urgency:
+    if plan is None:
+        return "normal"
     if plan.urgency:
         return plan.urgency
     priority = plan.problem.context.priority
     return "normal" if priority is None or priority == "medium" else priority
 
 
-def _tags(plan: Plan) -> tuple[str, ...]:
+def _tags(plan: Plan | None) -> tuple[str, ...]:
+    if plan is None:
+        return ()
     context = plan.problem.context
     return tuple(dict.fromkeys(tag for tag in (context.environment, *context.affected_systems) if tag))

@@ -15,10 +15,11 @@ from ...schemas.plan import Plan
 from ...schemas.ruling import Ruling
 from ...schemas.run import RunRow
 from . import dispatches, grants, log, plans, runs
-from .base import Base
+from .gates import Gates
+from .known import Known
 
 
-class Effects(Base):
+class Effects(Gates):
     """Dispatches and receipts."""
 
     def dispatch(
@@ -49,6 +50,8 @@ class Effects(Base):
                 now=at, unproved=unproved, went_wrong=direction == "undo" and dispatches.went_wrong(c, run_id, plan.digest),
                 back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=known.has_backup,
                 grants=self.covered(c, run, plan, at) if direction in ("do", "before") and known.may_have_grants else None,
+                checkpoint=self._holds(c, known) if direction in ("do", "before") else None,
+                blocked=direction == "undo" and self.is_blocked(c, run),
             )
             known.assent = known.assent or authority.assent_of(facts, self.policy)
             ruling = authority.may_run(direction, step, facts, self.policy, assent=known.assent)
@@ -65,6 +68,12 @@ class Effects(Base):
             if grant is not None:
                 grants.use(c, grant, key=found.key, run_id=run_id, step=step, cost_usd=Decimal(plan.steps[step - 1].cost_usd or "0"), at=at)
             return found
+
+    def _holds(self, c: Any, known: Known) -> bool | None:
+        """Return whether checkpoint 1 holds; read once for as long as nobody wrote anything but calls."""
+        if known.checkpoint is None:
+            known.checkpoint = self.checkpoint(c, known.run)
+        return known.checkpoint
 
     def covered(self, c: Any, run: RunRow, plan: Plan, at: datetime) -> dict[int, Grant] | None:
         """Return the standing grant that covers each step of a plan that is not LOW and not done yet; `None` when they do not cover it."""

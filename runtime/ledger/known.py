@@ -27,6 +27,8 @@ class Known:
         self.generation = generation
         self.assent: Assent | None = None
         """What the answers add up to; kept by `dispatch`."""
+        self.checkpoint: bool | None = None
+        """Whether checkpoint 1 of a delivery holds; kept by `dispatch`, `None` for a run without one."""
 
     @cached_property
     def run(self) -> RunRow:

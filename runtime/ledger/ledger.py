@@ -6,7 +6,8 @@ Rules:
   time, inside the transaction that records the intent.
 - Nothing is taken from graph state but names of things to look up.
 
-Questions and answers are in `asking.py`, dispatches in `effects.py`, grants, waiting and retention in `standing.py`.
+Questions and answers are in `asking.py`, the gates of a delivery in `gates.py`, dispatches in `effects.py`, grants, waiting and retention in
+`standing.py`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from ...schemas.risk import Level
 from ...schemas.run import RunRow, RunStatus
 from ..keep import is_plain
 from . import artifacts, log, plans, requests, runs, verify, waiting
-from .asking import Asking
 from .effects import Effects
+from .gates import DELIVERY
 from .standing import Standing
 
 
-class Ledger(Asking, Effects, Standing):
+class Ledger(Effects, Standing):
     """The durable truth of one home."""
 
     # --- runs and plans -------------------------------------------------------------------------------------------------------------
@@ -85,7 +86,8 @@ class Ledger(Asking, Effects, Standing):
             plan = self._require(c, run)
             risk = self.risk(plan).whole
             at = log.now(c, self.clock)
-            if run.status is RunStatus.PLANNING or run.status.is_waiting:
+            # A delivery has answered questions before its plan was weighed, so its status does not tell whether this is the first time.
+            if run.status is RunStatus.PLANNING or run.status.is_waiting or run.graph == DELIVERY:
                 data = {"digest": plan.digest, "level": risk.level.value, "policy": self.policy.digest, "rules": list(risk.rules[:20]), "tables": risk.tables}
                 log.append(c, run_id, "risk.assessed", at, "system", data)
             beyond = authority.beyond_tier(run.tier, plan, risk.level, self.policy)
@@ -148,6 +150,8 @@ class Ledger(Asking, Effects, Standing):
         with self._write() as c:
             at = log.now(c, self.clock)
             run = runs.get(c, run_id)
+            if status is RunStatus.COMPLETED and self._release(c, run) not in ("", "released"):
+                raise IllegalTransition(f"run {run_id} is not released", hint=f"`assent validate {run_id} --final` tells what is missing")
             runs.keep_results(c, run_id, raw, digest(raw), at, results.success)
             after = runs.move(c, run, status, at, "system")
             if after.status.is_over:

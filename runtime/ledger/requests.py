@@ -145,6 +145,12 @@ def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tu
     return tuple(held), tuple(strangers)
 
 
+def logged(c: sqlite3.Connection, request_id: str) -> tuple[Decision, ...]:
+    """Return the decisions on one question that the log holds word for word."""
+    rows = c.execute(f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE request_id = ? ORDER BY seq", (request_id,))
+    return tuple(_decision(row) for row in rows.fetchall() if _is_logged(c, row))
+
+
 def _is_logged(c: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
     request_id, who, verdict, about, reason, at, seq, run_id, actor_id = row
     actor = Actor.model_validate_json(who)

@@ -7,9 +7,8 @@ the left. Labels are the words of the graph's edges. It draws what is compiled, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from html import escape
-from typing import Any, cast
+from typing import Any
 
 from ...schemas.errors import NotFound
 from .view import Shown
@@ -41,15 +40,11 @@ def draw(graph: Any = "par") -> Shown:
 
 
 def _ours(name: str) -> Any:
-    from ...graphs import par, phase
-    from ...policies.phases import shipped
+    from ..cli.draw import NAMES, compiled
 
-    # Drawing calls no station, so the ports are never looked at.
-    nothing = cast("Any", None)
-    known: dict[str, Callable[[], Any]] = {"par": lambda: par.build(nothing), "phase": lambda: phase.build(shipped("analysis"), nothing)}
-    if name not in known:
-        raise NotFound(f"there is no graph {name!r}", hint=f"the graphs are: {', '.join(known)}")
-    return known[name]().compile(name=name)
+    if name not in NAMES:
+        raise NotFound(f"there is no graph {name!r}", hint=f"the graphs are: {', '.join(NAMES)}")
+    return compiled(name)
 
 
 def _rows(nodes: list[str], edges: list[tuple[str, str]]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph_sdk.runtime import ServerRuntime
 
+from ...graphs.delivery import build as build_delivery
 from ...graphs.par import build as build_par
 from ...nodes.ports import Ports
 from ...schemas.errors import NotAllowed
@@ -33,6 +34,7 @@ Build: TypeAlias = "Callable[[Runtime, Here], StateGraph[Any, Any, Any, Any]]"
 
 GOVERNED: dict[str, Build] = {
     "par": lambda runtime, here: build_par(here(runtime.ports)),
+    "delivery": lambda runtime, here: build_delivery(replace(runtime.delivery_ports, ports=here(runtime.delivery_ports.ports)), in_threads=True),
     # One line for each graph whose runs are the ledger's, and one below that names its function.
 }
 
@@ -51,6 +53,7 @@ def served(name: str) -> Any:
 
 
 par = served("par")
+delivery = served("delivery")
 
 
 async def analysis(runtime: ServerRuntime[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:

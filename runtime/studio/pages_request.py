@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ...schemas.approval import Question, Request, Verdict
 from ...schemas.risk import Reason
+from ..cli.asked import answers, asked, is_about_phase
 from ..cli.lines import ago, block, moment, money, span
 from ..cli.panel import Review
 from ..cli.steps import Seen
@@ -46,10 +47,18 @@ def request_page(frame: Frame, review: Review, now: datetime, *, barred: str, al
         tag("p", tag("a", "Inbox", href=f"{ROOT}/"), " / ", tag("a", request.run_id, href=f"{ROOT}/runs/{request.run_id}"), here("decide", "To the decision", "skip"), class_="crumbs"),
         tag("div", badge(review.risk.whole.level.value), tag("h1", "A step is in doubt: " if doubt else None, title), class_="title"),
         tag("p", _where(review), class_="dim"),
-        tag("div", tag("div", will, _facts(review, doubt), here("decide", "Decide", "button primary jump"), class_="what"),
+        tag("div", tag("div", _asked(request, review.known), will, _facts(review, doubt), here("decide", "Decide", "button primary jump"), class_="what"),
             _decision(frame, review, now, barred=barred, already=already, whole=whole), class_="ask-page"),
         tag("div", id="watch", data_live=f"{ROOT}/requests/{request.id}/events?since={mark}", data_says="Somebody answered this meanwhile.", role="status"),
     )  # fmt: skip
+
+
+def _asked(request: Request, known: tuple[str, ...]) -> Html | None:
+    """Return what a question about a phase or a release asks, before the plan that it holds up."""
+    if not is_about_phase(request):
+        return None
+    first, *lines = [*asked(request, known=known), *(list(answers(request)) if request.kind is Question.CONFLICT else [])]
+    return tag("section", tag("h2", first.text.strip()), tag("ul", [tag("li", line.text.strip()) for line in lines]))
 
 
 def settled_page(frame: Frame, request: Request, known: tuple[str, ...] = ()) -> Html:

@@ -20,6 +20,8 @@ from ...tools.tool import Limits, Place
 
 _BOUNDED = 'ulimit -t "$1"; shift; exec nice -n 10 "$@"'
 OUTPUT_BYTES = 8 * 1024**2
+_TIMES = 3
+_LONG_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class RunCommand(Protocol):
     def __call__(self, arguments: Sequence[str], *, folder: Path, limits: AgentLimits) -> Ran:
         """Return what it did; a program that fails is no error of this call."""
         ...
+
+
+def timed(arguments: Sequence[str], run_command: RunCommand, folder: Path, limits: AgentLimits) -> list[Ran]:
+    """Run a command up to three times, to time it; what takes long is steady enough the first time."""
+    runs: list[Ran] = []
+    while len(runs) < _TIMES and sum(ran.duration_s for ran in runs) < _LONG_S:
+        runs.append(run_command(arguments, folder=folder, limits=limits))
+    return runs
 
 
 class LocalCommands:

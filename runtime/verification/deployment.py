@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ...schemas.agent_message import AgentMessage
-from ..analysis.sources import Repository, path_of, read_repository
+from ..analysis.sources import Repository, path_of, read_repository, without_of
 from .workplace import inputs_of
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -24,7 +24,7 @@ _MOST = 40
 
 def deployment(message: AgentMessage) -> dict[str, Any]:
     """Return the report of the deployment. Raises: NotFound: the task names no folder."""
-    found = read_repository(path_of(message))
+    found = read_repository(path_of(message), without_of(message))
     unreadable = [(name, said) for name in found.files if (said := _unreadable(found, name))]
     watched = [name for name in found.files if any(word in name.lower() for word in _WATCHING)][:_MOST]
     tested = inputs_of(message).get("rollback_tested") is True

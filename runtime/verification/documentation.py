@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from ...schemas.agent_message import AgentMessage
-from ..analysis.sources import Repository, path_of, read_repository
+from ..analysis.sources import Repository, path_of, read_repository, without_of
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _LEAST_PERCENT = 80
@@ -19,7 +19,7 @@ _MOST = 40
 
 def documentation(message: AgentMessage) -> dict[str, Any]:
     """Return the report of the documentation. Raises: NotFound: the task names no folder."""
-    found = read_repository(path_of(message))
+    found = read_repository(path_of(message), without_of(message))
     undocumented, percent = _api(found)
     broken = _broken(found)
     checks = {

@@ -1,6 +1,7 @@
 """Agent: performance and security. Runs the configured benchmark against its time before the change, and scans for insecure code and secrets.
 
-Rules: a number that nobody measured is None, not zero. The benchmark is run three times and the best counts; 10 % slower is a degradation.
+Rules: a number that nobody measured is None, not zero. The benchmark is run up to three times and the best counts; 10 % slower is a degradation,
+unless it is less than the noise of starting a process.
 Source: E5, agent 2 of the testing phase.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...schemas.agent_message import AgentMessage
-from .command import RunCommand
+from .command import RunCommand, timed
 from .security import Scan, scan
 from .workplace import command_of, inputs_of, limits_of, wants, workplace
 
-_TIMES = 3
 _SLOWER = 1.10
+_NOISE_S = 0.05
 
 
 def performance_security(message: AgentMessage, *, run_command: RunCommand) -> dict[str, Any]:
@@ -41,12 +42,12 @@ def _timed(message: AgentMessage, run_command: RunCommand, folder: Any, left: li
     if not command or not isinstance(baseline, int | float):
         left.append("performance: give the inputs `benchmark` (a command) and `baseline_s` (its seconds before the change)")
         return None, None
-    runs = [run_command(command, folder=folder, limits=limits_of(message)) for _ in range(_TIMES)]
+    runs = timed(command, run_command, folder, limits_of(message))
     if not all(ran.is_success for ran in runs):
         left.append(f"performance: the benchmark failed: {next(ran.said for ran in runs if not ran.is_success)}")
         return None, None
     best = min(ran.duration_s for ran in runs)
-    return round(best, 4), int(best > baseline * _SLOWER)
+    return round(best, 4), int(best > baseline * _SLOWER + _NOISE_S)
 
 
 def _risks(scanned: Scan) -> list[dict[str, str]]:

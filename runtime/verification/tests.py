@@ -31,7 +31,7 @@ def tests(message: AgentMessage, *, run_command: RunCommand) -> dict[str, Any]:
         command = own or [python, "-B", *(["-m", "coverage", "run", "--data-file=.coverage.assent"] if covered else []), *pytest]
         ran = run_command(command, folder=folder, limits=limits_of(message))
         percent = _coverage(run_command([python, "-m", "coverage", "report", "--data-file=.coverage.assent", "--format=total"], folder=folder, limits=limits_of(message))) if covered else None
-    data = read_outcome(ran) | {"command": " ".join(own or command[1:]), "seconds": round(ran.duration_s, 3), "coverage_percent": percent}
+    data = read_outcome(ran) | {"command": " ".join(own or ["python", *command[1:]]), "seconds": round(ran.duration_s, 3), "coverage_percent": percent}
     return {
         "summary": f"{data['passed']} passed, {data['failed']} failed, {data['skipped']} skipped in {ran.duration_s:.1f} s"
         + (f", coverage {percent} %" if percent is not None else "") + ("" if data["critical"] != "unknown" else f"; the tests did not run to their end: {ran.said}"),

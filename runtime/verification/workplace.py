@@ -1,6 +1,6 @@
 """Where the testing agents work: the project as it is, or a copy of it that goes away afterwards; and how a task says so.
 
-Inputs of the testing phase: `path` (absolute), `in_place` (false: a copy), `python` (this interpreter), `test_command` (pytest), `workflows` and
+Inputs of the testing phase: `path` (absolute), `without` (a folder in it that is left out), `in_place` (false: a copy), `python` (this interpreter), `test_command` (pytest), `workflows` and
 `benchmark` (commands as lists), `baseline_s` (seconds of the benchmark before the change), `rollback_tested`. A copy leaves out what the analysis
 leaves out. A project that is installed in editable form is tested where it is installed from; test it in place, or install the copy first.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from ...schemas.agent_message import AgentMessage
 from ...schemas.phase import AgentLimits
-from ..analysis.sources import path_of, walk
+from ..analysis.sources import path_of, walk, without_of
 
 
 def inputs_of(message: AgentMessage) -> Mapping[str, Any]:
@@ -58,7 +58,7 @@ def workplace(message: AgentMessage) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="assent-copy-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / root.name
         copy.mkdir()
-        for name in walk(root):
+        for name in walk(root, without_of(message)):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, copy / name)
         yield copy

@@ -1,0 +1,286 @@
+"""Deliveries, for the runtime: the ports of their graph, over this home and workspace.
+
+What the agents look at comes from the workspace, the record and the configuration; the commands that they start come from the configuration alone.
+Starting a delivery is asking for the project's own tests to be run, in a copy, before the work (for the baseline) and after it.
+Source: E1–E8, E11–E14.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..policies.change import change_of
+from ..policies.complexity import staffing
+from ..policies.policy import Policy
+from ..policies.workflow_metrics import workflow_metrics
+from ..schemas.canonical import digest
+from ..schemas.consolidated import Consolidated
+from ..schemas.delivery import ANALYSIS, TESTING, Rehearsal
+from ..schemas.errors import IllegalTransition, NotFound, StoreCorrupt
+from ..schemas.go_no_go import Staffing
+from ..schemas.plan import Plan
+from ..schemas.progress import Progress
+from ..schemas.results import Artifact
+from ..schemas.risk import Level
+from ..schemas.run import RunRow
+from ..schemas.workflow_metrics import WorkflowMetrics
+from ..tools.tool import Place
+from ..tools.toolbox import Toolbox
+from .home import Home
+from .keep import Keep, is_plain
+from .ledger.ledger import Ledger
+from .settings import Settings
+from .tracking import track
+
+if TYPE_CHECKING:
+    from ..nodes.delivery_ports import DeliveryPorts
+    from ..nodes.ports import Ports
+    from ..schemas.agent_message import AgentMessage
+    from ..schemas.final_consolidation import FinalConsolidation
+    from ..schemas.phase import PhaseSpec
+    from .phase_store import ReportKeep
+
+_PYTEST = ("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=")
+_MOST_CHARS = 6000
+_TYPES = {".json": "application/json", ".md": "text/markdown"}
+
+
+class Delivering:
+    """What a delivery needs of its home."""
+
+    home: Home
+    ledger: Ledger
+    keep: Keep
+    tools: Toolbox
+    policy: Policy
+    settings: Settings
+    workspace: Path
+    clock: Callable[[], Any]
+    place: Callable[[str], Place]
+    ports: Ports
+    agents: dict[str, Any]
+    on_phase: Callable[[dict[str, Any]], None]
+    known_secrets: tuple[str, ...]
+
+    @cached_property
+    def delivery_ports(self) -> DeliveryPorts:
+        """What the stations of a delivery can touch; for embedding `graphs.delivery.build(ports)` in another graph."""
+        from ..nodes.delivery_ports import DeliveryPorts
+        from ..nodes.phase_ports import PhasePorts
+        from ..policies.phases import for_testing, shipped
+        from .delivery_agents import analysts, bound, testers
+        from .phase_store import PhaseStore
+
+        folder = self.home.root / "phases"
+        # Scratch of the home, environment of the configuration; what they start may be many, so its output goes where reports go.
+        where = Place(workspace=self.workspace, keep=self.reports, scratch=self.home.scratch, environment=self.settings.environment)
+        shared: dict[str, Any] = {
+            "keep": self.reports, "store": PhaseStore(folder / "notes"), "resolutions": self.ledger.resolutions, "files": self._phase_files,
+            "clock": self.clock, "notify": lambda event: self.on_phase(event),
+        }
+        before = bound({**analysts(where), **self.agents}, lambda inputs: self._analysis_inputs(""))
+        after = bound({**testers(where), **self.agents}, lambda inputs: self._testing_inputs(str(inputs.get("run", "")), None))
+        return DeliveryPorts(
+            ports=replace(self.ports, graph="delivery", place=self._bounded_place), analysis=PhasePorts(agents=before, **shared), testing=PhasePorts(agents=after, **shared),
+            analysed=shipped(ANALYSIS), tested={number: for_testing(number) for number in (3, 5)}, rules=self.policy.delivery,
+            analysis_inputs=self._analysis_inputs, testing_inputs=self._testing_inputs, staff=self.staffing_of, rehearse=self.rehearse,
+            consolidated=self._consolidated, finalise=self.finalise,
+        )
+
+    @cached_property
+    def reports(self) -> ReportKeep:
+        """Where reports and syntheses of phases lie, by their digest."""
+        from .phase_store import ReportKeep
+
+        return ReportKeep(self.home.root / "phases")
+
+    def staffing_of(self, run_id: str) -> Staffing:
+        """Return how many agents test the work of a run, and why: as it was decided when they were called, otherwise as the plan was assessed.
+
+        After the work the world is another, and an assessment of the plan in it would be one of something else.
+
+        Raises:
+            IllegalTransition: it has no plan yet.
+        """
+        plan = self._planned(run_id)
+        events = self.ledger.events(run_id)
+        called = next((e.data for e in reversed(events) if e.type == "phase.began" and e.data.get("plan") == plan.digest), None)
+        if called is not None:
+            return Staffing.model_validate({**called["staffing"], "agents": len(called["agents"])})
+        risk = self.ledger.risk(plan)
+        assessed = next((e.data["level"] for e in reversed(events) if e.type == "risk.assessed" and e.data["digest"] == plan.digest), risk.whole.level)
+        return staffing(change_of(plan, Level(assessed), tuple(one.level for one in risk.steps)))
+
+    def rehearse(self, run_id: str) -> Rehearsal:
+        """Take the work of a run back in a copy of the workspace, and say how that went. Raises: IllegalTransition: it has no plan yet."""
+        from .rehearsal import rehearse
+
+        plan = self._planned(run_id)
+        rows = [one for one in self.ledger.dispatches(run_id) if one.digest == plan.digest]
+        return rehearse(plan, rows, self.ledger.risk(plan).steps, self.tools, self.place(run_id), without=self._within, how=self.policy.delivery.rehearse)
+
+    def finalise(self, run_id: str) -> tuple[FinalConsolidation, Any]:
+        """Write the final consolidation of a run with what is known now, and return it with its decision.
+
+        Raises:
+            IllegalTransition: its work was not tested yet.
+        """
+        from .final_files import write_final
+        from .finalising import finalised
+
+        document, decided = finalised(self, run_id)
+        self._index(run_id, write_final(document, self.keep.folder / run_id, known=self.known_secrets))
+        return document, decided
+
+    def synthesis(self, run_id: str, phase: str, *, resolved: bool = False) -> Consolidated | None:
+        """Return what a phase of a run found, as its checkpoint judged it; `None`: nothing yet.
+
+        Args:
+            resolved: with what people say about its contradictions now.
+
+        Raises:
+            StoreCorrupt: it is not kept any more.
+        """
+        check = self.ledger.check_of(run_id, phase)
+        found = None if check is None else Consolidated.model_validate_json(self._bytes(check.consolidated))
+        return found.with_resolutions(self.ledger.resolutions(run_id, phase)) if found is not None and resolved else found
+
+    def found_before(self, run_id: str) -> str:
+        """Return in words what the analysis of a run found, for whoever plans its work; empty where there is none."""
+        found = self.synthesis(run_id, ANALYSIS, resolved=True)
+        if found is None:
+            return ""
+        lines = [f"strategy: {found.decisions.implementation_strategy}", f"risk: {found.risk_assessment.level.value}", *found.summaries.values()]
+        lines += [f"to do: {work.action}" for work in found.decisions.priority_order]
+        lines += [f"{one.severity}: {one.subject}: {one.text or f'{one.aspect} {one.value}'}" for one in found.findings if one.severity != "info"]
+        return "\n".join(lines)[:_MOST_CHARS]
+
+    def progress(self, run_id: str) -> Progress:
+        """Return where a run stands. Raises: NotFound."""
+        with self.ledger.store.read() as c:
+            return track(c, run_id, self.clock())
+
+    def metrics_of(self, run: RunRow) -> WorkflowMetrics | None:
+        """Return the indicators of a delivery; `None` for a run without phases."""
+        if run.graph != "delivery":
+            return None
+        began = {str(event.data["phase"]): event.at for event in self.ledger.events(run.id) if event.type == "phase.began"}
+        checks = {phase: check for phase in (ANALYSIS, TESTING) if (check := self.ledger.check_of(run.id, phase)) is not None}
+        return workflow_metrics(began, checks, self.ledger.dispatches(run.id), self.ledger.decided(run.id), self.synthesis(run.id, TESTING))
+
+    # --- what the stations are given ------------------------------------------------------------------------------------------------
+
+    def _analysis_inputs(self, run_id: str) -> dict[str, Any]:
+        from .analysis.extras import installed
+        from .analysis.sources import tree_digest
+
+        rules = self.policy.delivery
+        # Everything that a report rests on is an input, so that an old one is never taken for a new question.
+        inputs: dict[str, Any] = {
+            "path": str(self.workspace), "tree": tree_digest(self.workspace, self._within), "without": self._within, "may_run": rules.baseline, "analysers": installed(),
+        }
+        return inputs | ({"benchmark": list(self._benchmark)} if rules.baseline else {})
+
+    def _testing_inputs(self, run_id: str, rehearsal: Rehearsal | None) -> dict[str, Any]:
+        from .analysis.sources import tree_digest
+
+        rules = self.policy.delivery
+        tried = rehearsal if rehearsal is not None else self.rehearsal_of(run_id)
+        inputs: dict[str, Any] = {
+            "run": run_id, "path": str(self.workspace), "tree": tree_digest(self.workspace, self._within), "without": self._within, "in_place": rules.in_place,
+            "test_command": list(rules.test_command), "benchmark": list(self._benchmark), "workflows": [list(one) for one in rules.workflows],
+            "rollback_tested": tried is not None and tried.tested,
+        }
+        found = self.synthesis(run_id, ANALYSIS)
+        section = found.sections.get("infrastructure_state") if found is not None else None
+        baseline = section.get("baseline") if isinstance(section, Mapping) else None
+        if isinstance(baseline, Mapping) and isinstance(baseline.get("seconds"), int | float):
+            inputs["baseline_s"] = baseline["seconds"]
+        return inputs | ({"python": rules.python} if rules.python else {})
+
+    def _bounded_place(self, run_id: str) -> Place:
+        """Return where the work of a delivery acts: under the bounds that the analysis sets for it, where those are the narrower ones."""
+        from ..policies.phases import shipped
+
+        place, bounds = self.place(run_id), shipped(ANALYSIS).consolidate.resources
+        memory_mb, share = bounds.get("memory_mb"), bounds.get("cpu_share")
+        limits = place.limits
+        if isinstance(memory_mb, int):
+            limits = replace(limits, memory_bytes=min(limits.memory_bytes, memory_mb * 1024**2))
+        if isinstance(share, float):
+            limits = replace(limits, cpu_share=min(limits.cpu_share, share))
+        return replace(place, limits=limits)
+
+    def rehearsal_of(self, run_id: str) -> Rehearsal | None:
+        """Return what the record says of the newest rehearsal; `None`: nobody tried."""
+        data = next((event.data for event in reversed(self.ledger.events(run_id)) if event.type == "rollback.rehearsed"), None)
+        return None if data is None else Rehearsal.model_validate(data)
+
+    def _consolidated(self, run_id: str, reference: str) -> Consolidated:
+        data = self.reports.get(reference)
+        found = Consolidated.model_validate_json(data)
+        # From here on the run rests on it: it has to be there as long as the run is.
+        self.keep.put(data)
+        spec = self._spec(found)
+        names = [agent.report for agent in spec.agents] + [spec.consolidate.synthesis, spec.consolidate.report, "SESSION_CONTINUITY.md"]
+        self._index(run_id, [name for name in names if name])
+        return found
+
+    def _spec(self, found: Consolidated) -> PhaseSpec:
+        from ..policies.phases import for_testing, shipped
+
+        return shipped(ANALYSIS) if found.phase == ANALYSIS else for_testing(max(3, len(found.agents)))
+
+    def _phase_files(self, spec: PhaseSpec, found: Consolidated, messages: Mapping[str, AgentMessage]) -> None:
+        from .phase_files import PhaseFiles
+
+        if not is_plain(found.run_id):
+            raise ValueError(f"{found.run_id!r} is not the id of a run")
+        PhaseFiles(self.keep.folder / found.run_id)(spec, found, messages)
+
+    def _index(self, run_id: str, names: Any) -> None:
+        """Record files of a run in the ledger, those that are new or have changed."""
+        known = {one.name: one.digest for one in self.ledger.artifacts(run_id)}
+        for name in names:
+            path = self.keep.folder / run_id / name
+            if not path.is_file():
+                continue
+            data = path.read_bytes()
+            if known.get(name) != digest(data):
+                kind = _TYPES.get(path.suffix, "application/octet-stream")
+                self.ledger.keep(run_id, Artifact(name=name, digest=digest(data), size_bytes=len(data), media_type=kind, created_at=self.clock()))
+
+    def _bytes(self, reference: str) -> bytes:
+        try:
+            return self.keep.get(reference)
+        except KeyError:
+            raise StoreCorrupt(f"the synthesis {reference} is not kept any more", hint="restore the artifact folder from a backup") from None
+
+    def _planned(self, run_id: str) -> Plan:
+        plan = self.ledger.plan(run_id)
+        if plan is None:
+            raise IllegalTransition(f"run {run_id} has no plan yet", hint=f"`assent show {run_id}` tells where it stands")
+        return plan
+
+    @property
+    def _benchmark(self) -> tuple[str, ...]:
+        rules = self.policy.delivery
+        return rules.benchmark or rules.test_command or (rules.python or sys.executable, *_PYTEST)
+
+    @property
+    def _within(self) -> str:
+        """The home's folder inside of the workspace, which is no part of the project; empty when it lies elsewhere."""
+        home, root = self.home.root.resolve(), self.workspace
+        return home.relative_to(root).as_posix() if home.is_relative_to(root) and home != root else ""
+
+    def delivery(self, run_id: str) -> RunRow:
+        """Return a run that is a delivery. Raises: NotFound: there is none of that id, or it follows another graph."""
+        row = self.ledger.run(run_id)
+        if row.graph != "delivery":
+            raise NotFound(f"run {run_id} follows the graph {row.graph}, which has no phases", hint="`assent run --graph delivery …` starts one that has")
+        return row
