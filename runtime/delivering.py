@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..policies.change import change_of
 from ..policies.complexity import staffing
 from ..policies.policy import Policy
+from ..policies.redact import redact
 from ..policies.workflow_metrics import workflow_metrics
 from ..schemas.canonical import digest
 from ..schemas.consolidated import Consolidated
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from ..schemas.agent_message import AgentMessage
     from ..schemas.final_consolidation import FinalConsolidation
     from ..schemas.phase import PhaseSpec
+    from .model_agent import ModelAgent
     from .phase_store import ReportKeep
+    from .runtime import Runtime
 
 _PYTEST = ("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=")
 _MOST_CHARS = 6000
@@ -59,6 +62,7 @@ class Delivering:
     tools: Toolbox
     policy: Policy
     settings: Settings
+    model: Any
     workspace: Path
     clock: Callable[[], Any]
     place: Callable[[str], Place]
@@ -81,9 +85,14 @@ class Delivering:
         where = Place(workspace=self.workspace, keep=self.reports, scratch=self.home.scratch, environment=self.settings.environment)
         shared: dict[str, Any] = {
             "keep": self.reports, "store": PhaseStore(folder / "notes"), "resolutions": self.ledger.resolutions, "files": self._phase_files,
-            "clock": self.clock, "notify": lambda event: self.on_phase(event),
+            "clock": self.clock, "notify": self._phase_event,
         }
-        before = bound({**analysts(where), **self.agents}, lambda inputs: self._analysis_inputs(""))
+        found = analysts(where)
+        if self._reads_on is not None:
+            from .explained import Explained
+
+            found = {name: Explained(agent, self._reads_on) for name, agent in found.items()}
+        before = bound({**found, **self.agents}, lambda inputs: self._analysis_inputs(""))
         after = bound({**testers(where), **self.agents}, lambda inputs: self._testing_inputs(str(inputs.get("run", "")), None))
         return DeliveryPorts(
             ports=replace(self.ports, graph="delivery", place=self._bounded_place), analysis=PhasePorts(agents=before, **shared), testing=PhasePorts(agents=after, **shared),
@@ -175,6 +184,24 @@ class Delivering:
 
     # --- what the stations are given ------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _reads_on(self) -> ModelAgent | None:
+        """The model that reads on where the analysts end; `None` where none is configured."""
+        if self.model is None:
+            return None
+        from .model_agent import ModelAgent, chosen_model
+
+        runtime = cast("Runtime", self)
+        return ModelAgent(runtime, chosen_model(runtime), phase=ANALYSIS)
+
+    def _phase_event(self, event: dict[str, Any]) -> None:
+        """Show what happens in a phase, and note how its agents ended: the rest of it is in the log by the hands of the stations."""
+        if event["type"] == "phase.agent" and event.get("run_id"):
+            noted = {name: event[name] for name in ("phase", "attempt", "agent", "outcome", "reused")}
+            reason = redact(str(event.get("reason", "")), known=self.known_secrets)
+            self.ledger.note(event["run_id"], event["type"], **noted, reason=reason, ms=int(float(event.get("took_s", 0)) * 1000))
+        self.on_phase(event)
+
     def _analysis_inputs(self, run_id: str) -> dict[str, Any]:
         from .analysis.extras import installed
         from .analysis.sources import tree_digest
@@ -184,6 +211,8 @@ class Delivering:
         inputs: dict[str, Any] = {
             "path": str(self.workspace), "tree": tree_digest(self.workspace, self._within), "without": self._within, "may_run": rules.baseline, "analysers": installed(),
         }
+        if self._reads_on is not None:
+            inputs["model"] = self._reads_on.model.name
         return inputs | ({"benchmark": list(self._benchmark)} if rules.baseline else {})
 
     def _testing_inputs(self, run_id: str, rehearsal: Rehearsal | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What happens in the phases of a delivery, a line each: from the ledger's log, and from the agents as they end."""
+"""What a delivery comes to between its phases, a line each, from the ledger's log. The phases themselves are `phase_screen.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...schemas.event import Event
-from .lines import Line, one_line, span, styled
+from .lines import Line, one_line, styled
 
 PHASE_EVENTS = frozenset({"phase.began", "phase.checked", "rollback.rehearsed", "release.decided"})
 _DECISIONS = {"PROCEED": "green", "CONDITIONAL_PROCEED": "yellow", "BLOCK": "bold red"}
@@ -17,7 +17,8 @@ def phase_lines(event: Event) -> Iterator[Line]:
     data: Mapping[str, Any] = event.data
     if event.type == "phase.began":
         reasons = data.get("staffing", {}).get("reasons", [])
-        yield styled(("… ", "dim"), f"{one_line(data['phase'], 40)}: {len(data['agents'])} agents", (f"  ({one_line('; '.join(reasons), 200)})" if reasons else "", "dim"))
+        if reasons:
+            yield styled(("… ", "dim"), f"{len(data['agents'])} agents for the {one_line(data['phase'], 40)}", (f"  ({one_line('; '.join(reasons), 200)})", "dim"))
     elif event.type == "phase.checked":
         sign, style = ("✓", "green") if data["passed"] else ("✗", "red")
         failed = f" not passed: {one_line(', '.join(data['failed']))}" if not data["passed"] else " passed"
@@ -30,12 +31,3 @@ def phase_lines(event: Event) -> Iterator[Line]:
     elif event.type == "release.decided":
         warnings = "not measured" if data["warnings"] is None else data["warnings"]
         yield styled((one_line(data["decision"], 40), _DECISIONS.get(data["decision"], "")), f", warnings: {warnings}")
-
-
-def agent_lines(event: Mapping[str, Any]) -> Iterator[Line]:
-    """Yield what a phase tells while it runs, as far as the log does not."""
-    if event.get("type") == "phase.agent":
-        sign, style = ("✓", "green") if event["outcome"] == "reported" else ("✗", "red")
-        took = "unchanged since the last time" if event["reused"] else span(event["took_s"])
-        reason = f": {one_line(event['reason'], 200, prose=True)}" if event["reason"] else ""
-        yield styled((f"  {sign} ", style), f"{one_line(event['agent'], 60)} {one_line(event['outcome'], 20)}", (f" ({took})", "dim"), reason)

@@ -12,7 +12,8 @@ from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
 from .lines import SIGNS, Line, console, one_line, put, span, styled
-from .phase_lines import PHASE_EVENTS, agent_lines, phase_lines
+from .phase_lines import PHASE_EVENTS, phase_lines
+from .phase_screen import PhaseScreen
 from .steps import headline
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Progress:
         self._plan: Plan | None = None
         self._screen = console()
         self._running = False
+        self._phases = PhaseScreen(self._screen)
         self._headlines: dict[tuple[str, int], str] = {}
         self._since = runtime.anchor().entries
         self._end: Callable[[], None] | None = None
@@ -47,20 +49,14 @@ class Progress:
     def __enter__(self) -> Self:
         self._end = self._runtime.ledger.listen(self._take)
         if not self._quiet:
-            self._runtime.on_phase = self._agent
+            self._runtime.on_phase = self._phases.take
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._end is not None:
             self._end()
+        self._phases.__exit__()
         self._clear()
-
-    def _agent(self, event: dict[str, Any]) -> None:
-        try:
-            for line in agent_lines(event):
-                self._print(line)
-        except Exception:  # noqa: BLE001 - told from the threads of a phase, which must not suffer from a closed pipe
-            self._runtime.on_phase = lambda event: None
 
     def find(self) -> str:
         """Return the id of the run that was begun here, as far as the ledger knows one; empty otherwise."""

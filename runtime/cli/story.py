@@ -64,6 +64,9 @@ def said(event: Event) -> str:
             return f"results recorded, success: {_success(data.get('success'))}"
         case "phase.began":
             return f"the {data.get('phase')} begins: {', '.join(data.get('agents', []))}"
+        case "phase.agent":
+            took = "unchanged since the last time" if data.get("reused") else span(int(data.get("ms", 0)) / 1000)
+            return f"agent {data.get('agent')} of the {data.get('phase')} {data.get('outcome')} ({took}){': ' + data['reason'] if data.get('reason') else ''}"
         case "phase.checked":
             failed = ", ".join(data.get("failed", []))
             return f"checkpoint of the {data.get('phase')}: {'passed' if data.get('passed') else 'not passed (' + failed + ')'}"
