@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from assent.runtime.runtime import Runtime
 from assent.runtime.testing import ScriptedModel, authenticated, recorded
 from assent.schemas.errors import NotAllowed
 from assent.schemas.phase import AgentOutcome
 from assent.schemas.results import Results
 from assent.schemas.workflow_metrics import WorkflowMetrics
+from assent.tools.toolbox import standard
 
 from .delivery_world import LOOK, Delivery, document, each, write
 from .phase_world import finding
@@ -379,3 +381,32 @@ def test_a_rejected_checkpoint_before_there_is_a_plan_ends_the_run(delivery: Del
     run = runtime.decide(run.requests[0].id, "reject", reason="no")
     assert (run.status, run.plan, runtime.model.asked, results(run).success) == ("rejected", None, [], False)
     assert run.resume().status == "rejected"
+
+
+def test_how_each_agent_ended_is_in_the_log_and_in_the_stream(delivery: Delivery) -> None:
+    delivery.said["code"] = {"raises": "token=ghp_" + "a1B2c3D4" * 5}
+    runtime, run = delivery.start()
+    ended = [event.data for event in run.stream(timeout_s=5) if event.type == "phase.agent"]
+    assert {(one["phase"], one["agent"]) for one in ended if one["outcome"] == "reported"} >= {("analysis", "agent1"), ("analysis", "agent3")}
+    crashed = next(one for one in ended if one["outcome"] != "reported")
+    assert crashed["agent"] == "agent2" and "ghp_" not in str(crashed)
+    assert runtime.verify().ok
+
+
+def test_a_model_reads_on_where_the_analysts_end(delivery: Delivery) -> None:
+    (delivery.workspace / "shop.py").write_text('"""A shop."""\n\n\ndef price() -> int:\n    """Return the price."""\n    return 1\n')
+    report = {"report": {"summary": "a folder of notes", "findings": [{"subject": "notes.txt", "text": "is short", "severity": "low"}]}}
+    model = ScriptedModel(report, report, report)
+    testers = {name: agent for name, agent in delivery.open().agents.items() if name not in ("architecture", "code", "infrastructure")}
+    with Runtime(
+        delivery.folder / "other", workspace=delivery.workspace, config={"delivery": {"baseline": False}}, clock=delivery.clock, actor=authenticated("dora"),
+        tools=standard().plus(delivery.recorder), agents=testers, model=model,
+    ) as runtime:  # fmt: skip
+        run = runtime.start(recorded(LOOK), graph="delivery")
+        found = runtime.synthesis(run.id, "analysis")
+        assert found is not None and model.is_spent
+        assert [one.text for one in found.findings if one.subject == "notes.txt"] == ["[scripted:model] is short"], found.findings
+        asked = len(model.asked)
+        # The same folder and the same model: nobody is asked, and nothing paid for, again.
+        runtime.start(recorded({**LOOK, "effect": "again"}), graph="delivery")
+        assert len(model.asked) == asked
