@@ -16,7 +16,7 @@ from ..schemas.run import RunStatus
 from ..tools.toolbox import Toolbox, standard
 from . import identity
 from .answering import Answering
-from .authoring import Authoring
+from .considering import Considering
 from .delivering import Delivering
 from .desk import Desk
 from .driving import Driving
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .notify.deliver import Background
 
 
-class Runtime(Starting, Answering, Authoring, Delivering, Driving, Desk, Upkeep, Wiring, Weighing):
+class Runtime(Starting, Answering, Considering, Delivering, Driving, Desk, Upkeep, Wiring, Weighing):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(
@@ -66,6 +66,7 @@ class Runtime(Starting, Answering, Authoring, Delivering, Driving, Desk, Upkeep,
         self.agents = dict(agents or {})
         self.on_phase: Callable[[dict[str, Any]], None] = _nothing
         self._threads: dict[str, threading.Thread] = {}
+        self._failures: dict[str, AssentError] = {}
         self._telling: Background | None = None
         self._stuck: list[AssentError] = []
 
@@ -117,6 +118,175 @@ class Runtime(Starting, Answering, Authoring, Delivering, Driving, Desk, Upkeep,
         """Return the head of the log, to be kept somewhere else and given to `verify` later."""
         return self.ledger.anchor()
 
+<<<<<<< HEAD
+=======
+    # --- sync and async -------------------------------------------------------------------------------------------------------------
+
+    async def astart(self, request: Any, *, graph: str = "par", tier: int | None = None) -> Run:
+        """Do what `start` does without blocking the event loop."""
+        return await asyncio.to_thread(self.start, request, graph=graph, tier=tier)
+
+    async def adecide(self, request_id: str, verdict: str, **given: Any) -> Run:
+        """Do what `decide` does without blocking the event loop."""
+        return await asyncio.to_thread(self.decide, request_id, verdict, **given)
+
+    async def aresume(self, run_id: str) -> Run:
+        """Do what `resume` does without blocking the event loop."""
+        return await asyncio.to_thread(self.resume, run_id)
+
+    # --- the graph ------------------------------------------------------------------------------------------------------------------
+
+    def graph(self, name: str = "par") -> CompiledStateGraph[Any, Any, Any, Any]:
+        """Return a graph compiled with this home's checkpointer. Its thread id is the run's id; resuming it only makes it look at the ledger."""
+        # Durable checkpoints and strict resumes are comfort here; what a checkpoint says permits nothing.
+        return self._compiled(name).with_config(configurable={"__pregel_durability": "sync", "__pregel_strict_resume": True})
+
+    @cached_property
+    def checkpoints(self) -> Any:
+        """LangGraph's checkpointer of this home."""
+        from .checkpoints import Checkpoints
+
+        return Checkpoints(self.home.checkpoints)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """What the stations of this home can touch; for embedding `graphs.par.build(ports)` in another graph."""
+        from ..nodes.ports import Ports
+        from .report import write_report
+
+        return Ports(
+            ledger=self.ledger,
+            tools=self.tools,
+            place=self.place,
+            own=self.locks.own,
+            author=self.author,
+            claims=self.claims,
+            settled=self.settled,
+            consider=self.consider,
+            report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
+            requester=self.actor.id,
+            known_secrets=self.known_secrets,
+            budget=self.policy.budget,
+            rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
+        )
+
+    def as_tool(self, *, wait: Literal["interrupt", "pending"] = "interrupt", tier: int | None = None) -> BaseTool:
+        """Return a LangChain tool with which an agent proposes plans and gets their results. It can decide nothing.
+
+        Args:
+            wait: what a call does while a person has to speak: `interrupt` the agent's own graph (where that has a checkpointer), or answer
+                `pending` at once; either way the agent can come back with the run's id.
+            tier: authority of the agent, 1 to 4.
+        """
+        from .embed.tool import as_tool
+
+        return as_tool(self, wait=wait, tier=tier)
+
+    def _compiled(self, name: str) -> CompiledStateGraph[Any, Any, Any, Any]:
+        if name not in _GRAPHS:
+            raise NotAllowed(f"there is no graph {name!r}", hint=f"the graphs are: {', '.join(_GRAPHS)}")
+        cached: CompiledStateGraph[Any, Any, Any, Any] | None = self.__dict__.get("_par")
+        if cached is None:
+            from ..graphs import par
+
+            cached = self.__dict__["_par"] = par.build(self.ports).compile(checkpointer=self.checkpoints, name="par")
+        return cached
+
+    def _in_background(self, run_id: str) -> None:
+        def go() -> None:
+            try:
+                self._resume_patiently(run_id)
+            except AssentError as error:
+                # Nobody here waits for it: who asks for the run finds it, and the ledger says how the run stands.
+                self._failures[run_id] = error
+            finally:
+                self._threads.pop(run_id, None)
+
+        self._failures.pop(run_id, None)
+        # Not a daemon: a process that ends normally lets its runs come to rest.
+        thread = self._threads[run_id] = threading.Thread(target=go, name=f"assent {run_id}")
+        thread.start()
+
+    def _resume_patiently(self, run_id: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self.resume(run_id)
+                return
+            except RunBusy:
+                if time.monotonic() >= deadline:
+                    return  # whoever owns it goes on with it
+                time.sleep(0.02)
+
+    def failure(self, run_id: str) -> AssentError | None:
+        """Return what stopped the thread of this runtime that drove the run, if anything did."""
+        return self._failures.get(run_id)
+
+    def is_driving(self, run_id: str) -> bool:
+        """Tell whether a thread of this runtime is driving the run."""
+        return run_id in self._threads
+
+    # --- inside ---------------------------------------------------------------------------------------------------------------------
+
+    def place(self, run_id: str) -> Place:
+        """Return where calls of a run act out."""
+        bounds = self.policy.limits
+        return Place(
+            workspace=self.workspace,
+            keep=self.keep,
+            scratch=self.home.scratch,
+            limits=Limits(time_s=float(bounds.time_s), memory_bytes=bounds.memory_mb * 1024**2, output_bytes=bounds.output_mb * 1024**2),
+            environment=self.settings.environment,
+            lock_fd=self.locks.descriptor(run_id),
+            hosts=frozenset(host.lower() for host in self.settings.private_hosts),
+            sleep=time.sleep,
+        )
+
+    def _around(self) -> Surroundings:
+        return self.surroundings
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What the assessor may know of this workspace."""
+        from ..tools.environment import environment
+        from .assess import surroundings
+
+        home = environment(self.place(""))["HOME"]
+        # The sql tool speaks to SQLite; what another program is given says its own dialect.
+        return surroundings(str(self.workspace), home=home, dialect="sqlite", own=(str(self.home.root),), overlay=self.policy.risk)
+
+    def _assess(self, plan: Plan) -> PlanRisk:
+        return governed(plan, self._weighed(plan), self.policy, self.ledger.opinions if self.ledger.has_opinions() else None)
+
+    def _weighed(self, plan: Plan) -> PlanRisk:
+        from ..policies.risk.assess import assess
+        from ..policies.risk.sequence import assess_sequence
+
+        around = self.surroundings
+        return plan_risk(
+            plan, actions=lambda call: actions_of(self.tools, call), judge=lambda k, p: assess(k, p, around), together=assess_sequence,
+        )
+
+    def _read(self, ask: Any) -> Reading:
+        reading = read(ask, self.tools)
+        if reading.hints and self.policy.strict_problems:
+            complaints = [Complaint(where=hint.field, expected=hint.write_instead, found=hint.missing, line=hint.line) for hint in reading.hints]
+            raise InvalidDocument(complaints, hint="make the problem measurable, or set `strict_problems: false`")
+        return reading
+
+    def _edit(self, request: Request, edit: Any, who: Actor) -> Plan:
+        plan = self.ledger.plan(request.run_id)
+        if plan is None or plan.digest != request.digest:
+            raise StaleDecision(f"request {request.id} is about another version of the plan", hint="`assent inbox` lists what waits")
+        return edited(plan, edit, self.tools, author=who.id)
+
+    def _may_take_back(self, requester: str) -> None:
+        from ..policies.approvals import roles_of
+
+        if self.actor.kind != "human" or not (roles_of(self.actor, self.policy) or self.actor.id == requester):
+            raise NotAllowed(f"{self.actor.id} may not take this back", hint="the requester may, and anybody who holds a role")
+
+>>>>>>> be57a92 (A model's second opinion is asked where the rules leave doubt, recorded, and derived again from the record)
 
 def open(
     home: str | Path = ".assent",
