@@ -168,7 +168,7 @@ class Planner:
 
     def settled(self, run_id: str) -> None:
         """Forget the raw answers of a run whose plan is frozen; the exchanges stay with it."""
-        Journal(self.keep, run_id).forget()
+        Journal(self.keep, run_id).forget("plan-")
 
     def _prompt(self, words: str, facts: WorkspaceFacts, analysis: str = "") -> Prompt:
         given = {
