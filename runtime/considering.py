@@ -1,7 +1,7 @@
 """Second opinions, for the runtime: what the rules leave open about a plan is put to the model, and its answers are recorded, before it is weighed.
 
 Rules:
-- Only a plan about which nobody was asked yet: what waits for a person is not settled by a model behind their back.
+- Only a plan about which nobody was asked yet, and of which nothing ran: what waits for a person is not settled by a model behind their back.
 - No write transaction is held while a model is asked.
 - What came of it is one entry of the log for the plan: how many steps the rules decided, how many the model settled, how many went to a person, how
   long it took; `opinion_review` adds them up. A model that does not answer leaves the doubt standing, so a person is asked.
@@ -20,7 +20,6 @@ from ..schemas.errors import ModelFailed
 from ..schemas.opinion import KeptOpinion, OpinionReview
 from ..schemas.plan import Plan
 from ..schemas.prompt import Usage
-from ..schemas.run import RunStatus
 from .authoring import Authoring
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Considering(Authoring):
         model = self.planner.model if self.planner is not None and rules.ask else None
         if plan is None or (model is None and not plan.asked):
             return
-        if self.ledger.run(run_id).status is RunStatus.RUNNING or any(one.digest == plan.digest for one in self.ledger.requests(run_id)):
+        if any(one.digest == plan.digest for one in (*self.ledger.requests(run_id), *self.ledger.dispatches(run_id))):
             return
         # Only who asks a model pays for what it takes to ask one.
         from .models.exchange import Journal, keep_exchange

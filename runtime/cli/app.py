@@ -8,7 +8,25 @@ from typing import Any
 
 import typer
 
-from . import answer, audit, begin, delivery, desk, doctor, draw, keep, look, mcp, new, notify, opinions, phase, serve, steer, weigh
+from . import (
+    answer,
+    audit,
+    begin,
+    delivery,
+    desk,
+    doctor,
+    draw,
+    keep,
+    look,
+    mcp,
+    new,
+    notify,
+    opinions,
+    phase,
+    serve,
+    steer,
+    weigh,
+)
 from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json, unread
 
 _EPILOG = "Exit codes: 0 succeeded, 1 did not, 2 not understood, 3 a person has to speak. ASSENT_DEBUG=1 shows where an error came from."
