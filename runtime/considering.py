@@ -40,7 +40,8 @@ class Considering(Authoring):
         model = self.planner.model if self.planner is not None and rules.ask else None
         if plan is None or (model is None and not plan.asked):
             return
-        if any(one.digest == plan.digest for one in (*self.ledger.requests(run_id), *self.ledger.dispatches(run_id))):
+        known = [*(one.digest for one in self.ledger.requests(run_id)), *(one.digest for one in self.ledger.dispatches(run_id))]
+        if plan.digest in known:
             return
         # Only who asks a model pays for what it takes to ask one.
         from .models.exchange import Journal, keep_exchange
