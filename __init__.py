@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from . import graphs as graphs
     from .runtime.assess import assess as assess
     from .runtime.assess import redact as redact
+    from .runtime.embed.guarding import guard as guard
     from .runtime.runtime import open as open
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "assess", "graphs", "open", "redact"]
+__all__ = ["__version__", "assess", "graphs", "guard", "open", "redact"]
 
 _HOMES = {
     "open": (".runtime.runtime", "open"),
     "assess": (".runtime.assess", "assess"),
     "redact": (".runtime.assess", "redact"),
     "graphs": (".graphs", None),
+    "guard": (".runtime.embed.guarding", "guard"),
 }
 
 

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from ..policies.authority import CURABLE
-from ..policies.estimate import overrun, variance
-from ..schemas.approval import Question, RequestStatus
+from ..schemas.approval import Question
 from ..schemas.dispatch import Direction, Dispatch, DispatchState, Receipt
 from ..schemas.noun import stamp
-from ..schemas.plan import Plan
 from ..schemas.ruling import Ruling
 from ..schemas.run import RunStatus
-from .endings import actual_usd
+from .meter import Meter
 from .perform import Item, Performer, forward
 from .ports import Ports
 from .state import Context, State
@@ -60,22 +57,21 @@ def _pass(state: State, runtime: Runtime[Context], ports: Ports) -> dict[str, An
             return _ask_about(doubts[0], performer, ports)
         stepwise = bool(runtime.context and runtime.context.stepwise)
         known = {(d.direction, d.step): d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest}
-        receipts = [d.receipt for d in known.values() if d.receipt is not None]
-        spent = actual_usd(receipts, ports.rates or {})
+        meter = Meter(run_id, plan, ports, known.values())
         for item in forward(plan):
             earlier = known.get((item.direction, item.number))
             if earlier is not None and not _may_run_again(earlier):
                 if earlier.state is DispatchState.DONE or item.direction == "before":
                     continue
                 return {"route": "failed"}
-            over = _overrun(plan, spent, run_id, ports) if item.direction == "do" else None
+            over = meter.question(item.number) if item.direction == "do" else None
             if over is not None:
                 performer.close()
-                return over
+                return {"route": "question", "question": over}
             answer = performer.perform(item)
             if isinstance(answer, Ruling):
                 return _refused(answer, item, known, ports, run_id)
-            spent += actual_usd([answer], ports.rates or {})
+            meter.add(item.number if item.direction == "do" else 0, answer)
             if not answer.is_done and item.direction == "do":
                 performer.close()
                 return _ended_badly(answer, performer, ports)
@@ -84,22 +80,6 @@ def _pass(state: State, runtime: Runtime[Context], ports: Ports) -> dict[str, An
                 return {"route": "next step"}
         performer.close(deferred=True)
         return {"route": "done"}
-
-
-def _overrun(plan: Plan, spent: Decimal, run_id: str, ports: Ports) -> dict[str, Any] | None:
-    """Ask before going on when what was spent exceeds the estimate by more than 25 %, and again, escalated, beyond 50 %."""
-    kind = overrun(plan.estimate.cost_usd, spent)
-    if kind == "none":
-        return None
-    estimated = plan.estimate.cost_usd or "0"
-    left = [step.step for step in plan.steps if step.cost_usd]
-    subject = {
-        "key": f"overrun.{kind}", "kind": kind, "estimated_usd": estimated, "actual_usd": f"{spent.normalize():f}", "variance": variance(estimated, spent),
-        "estimated_by_step": {str(step.step): step.cost_usd for step in plan.steps if step.step in left},
-    }
-    request_id = ports.ledger.question(run_id, Question.OVERRUN, subject)
-    answered = any(request.id == request_id and request.status is RequestStatus.APPROVED for request in ports.ledger.requests(run_id))
-    return None if answered else _question(Question.OVERRUN, subject, ports, run_id)
 
 
 def _may_run_again(earlier: Dispatch) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from ..policies.budget import Budget
 from ..policies.plan_risk import PlanRisk
 from ..schemas.approval import Question, Request
 from ..schemas.consolidated import Resolution
 from ..schemas.delivery import Decided, PhaseCheck, ReleaseState
 from ..schemas.dispatch import Direction, Dispatch, EffectClass, Receipt
+from ..schemas.opinion import ModelSpending
 from ..schemas.plan import Plan
 from ..schemas.results import Artifact, Results
 from ..schemas.risk import Level
@@ -46,6 +48,7 @@ class Ledger(Protocol):
     def doubt(self, dispatch: Dispatch, why: str) -> Dispatch: ...
     def dispatches(self, run_id: str) -> list[Dispatch]: ...
     def move(self, run_id: str, status: RunStatus, *, actor: str = "system", deferred: bool = False, **data: Any) -> RunRow: ...
+    def spending(self, run_id: str) -> ModelSpending: ...
     def finish(self, run_id: str, status: RunStatus, results: Results) -> None: ...
     def results(self, run_id: str) -> bytes | None: ...
     def keep(self, run_id: str, artifact: Artifact) -> None: ...
@@ -80,10 +83,12 @@ class Ports:
         author: request and run in, plan out.
         claims: request in; out the tier that a written one claims for its agent, and what would make its problem better.
         settled: called when the plan of a run is frozen.
+        consider: asks a model what the rules leave open about the plan in force, and records its answers; may take seconds.
         report: writes the report of a run to its artifact folder and returns what it wrote.
         requester: id of the actor at the door, who is recorded as asking.
         graph: name under which runs are admitted.
         rates: decimal USD per hour, `compute` and `human`.
+        budget: what one run may take.
         known_secrets: values that no text which leaves may hold.
         metrics: what the phases of a run took and gave, for its report; `None` for a run without phases.
     """
@@ -99,5 +104,7 @@ class Ports:
     rates: Mapping[str, str] | None = None
     settled: Callable[[str], None] = lambda run_id: None
     claims: Callable[[Any], tuple[int | None, tuple[str, ...]]] = lambda request: (None, ())
+    consider: Callable[[str], None] = lambda run_id: None
+    budget: Budget = field(default_factory=Budget)
     known_secrets: tuple[str, ...] = ()
     metrics: Callable[[RunRow], WorkflowMetrics | None] = lambda run: None

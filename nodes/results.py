@@ -15,6 +15,7 @@ from ..schemas.run import RunRow, RunStatus
 from .endings import ending, left_behind
 from .ports import Ports
 from .restoring import restored
+from .spending import with_spending
 from .state import State
 
 _NO_MEASURE = "not measured: the plan names no measure for it"
@@ -62,7 +63,8 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back
     cause = _root_cause(plan, rows, outcomes, status, asked, why) if plan and success is False else None
     return Results(
         run_id=run.id, digest=run.digest, status=status.value, success=success, title=run.title, outcomes=outcomes,
-        steps=_steps(plan, rows) if plan else (), costs=_costs(plan, rows, ports.rates or {}), root_cause=cause, not_undone=behind,
+        steps=_steps(plan, rows) if plan else (), costs=with_spending(_costs(plan, rows, ports.rates or {}), run.id, plan, rows, ports),
+        root_cause=cause, not_undone=behind,
         lessons_learned=_lessons(plan, rows, outcomes, status), follow_ups=_follow_ups(plan, outcomes, behind, status, run),
         artifacts=tuple(ports.ledger.artifacts(run.id)), approved_by=_approvers(asked, rows), started_at=min((d.started_at for d in rows), default=None),
         finished_at=max((d.finished_at for d in rows if d.finished_at), default=None), metrics=ports.metrics(run),

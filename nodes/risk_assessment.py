@@ -1,4 +1,7 @@
-"""Station `risk_assessment`: the plan in force is weighed under the rules of now. Low risk flows, the rest is asked about, or denied."""
+"""Station `risk_assessment`: the plan in force is weighed under the rules of now. Low risk flows, the rest is asked about, or denied.
+
+What the rules leave open is put to a model first, and its answers are recorded; weighing reads them from the ledger, as every dispatch does again.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ def risk_assessment(state: State, *, ports: Ports) -> dict[str, Any]:
     run_id = state["run_id"]
     if ledger.run(run_id).status.is_over:
         return {"route": "denied"}
+    ports.consider(run_id)
     route, level, reasons = ledger.weigh(run_id)
     update: dict[str, Any] = {"risk": level.value, "route": route}
     if route == "needs approval":

@@ -22,6 +22,9 @@ from ..schemas.escalation import Blocker
 from ..schemas.noun import Noun
 from ..schemas.risk import Level
 from ..schemas.window import Recurring
+from .budget import Budget
+from .constitution import Principle, read_constitution
+from .constitution import shipped as shipped_principles
 from .delivery_rules import DeliveryRules
 from .durations import seconds
 from .windows import overlap
@@ -112,6 +115,24 @@ class Bounds(Noun):
     _span = field_validator("time_s", mode="before")(lambda value: _span(value))
 
 
+class Sees(Noun):
+    """What of the workspace goes into a prompt; secrets and the content of files never do."""
+
+    files: bool = Field(default=True, description="The names of files.")
+    readme: bool = Field(default=True, description="The beginning of the README.")
+    hide: tuple[str, ...] = Field(default=(), description="Names that are left out and counted, as `*.csv` or `customers/*`; `*` stands for any characters.")
+
+
+class SecondOpinion(Noun):
+    """When a model is asked what the rules leave open, and from when on its answer counts."""
+
+    ask: bool = Field(default=True, description="False: what the rules leave open goes to a person at once.")
+    threshold_pct: int = Field(default=85, ge=50, le=100, description="From here on `within` needs no person.")
+    time_s: int = Field(default=2, ge=1, le=600, alias="time", description="For one answer; a later one counts as none.")
+
+    _span = field_validator("time_s", mode="before")(lambda value: _span(value))
+
+
 class Policy(Noun):
     """Every rule that a run is held to."""
 
@@ -133,6 +154,10 @@ class Policy(Noun):
     costs: Rates = Field(default_factory=Rates)
     limits: Bounds = Field(default_factory=Bounds)
     delivery: DeliveryRules = Field(default_factory=DeliveryRules)
+    budget: Budget = Field(default_factory=Budget)
+    model_sees: Sees = Field(default_factory=Sees)
+    second_opinion: SecondOpinion = Field(default_factory=SecondOpinion)
+    constitution: tuple[dict[str, Any], ...] = Field(default=(), description="Principles laid over the shipped ones; see `constitution.yaml`.")
     risk: dict[str, Any] = Field(default_factory=dict)
 
     _span = field_validator("execute_within_s", "review_after_s", mode="before")(lambda value: _span(value))
@@ -173,6 +198,17 @@ class Policy(Noun):
         if found:
             raise ValueError(f"windows: {found}; merge them")
         return self
+
+    @model_validator(mode="after")
+    def _principles_can_be_read(self) -> Policy:
+        if self.constitution:
+            read_constitution(self.constitution)
+        return self
+
+    @cached_property
+    def principles(self) -> tuple[Principle, ...]:
+        """The principles in force."""
+        return read_constitution(self.constitution) if self.constitution else shipped_principles()
 
     @cached_property
     def digest(self) -> str:

@@ -1,29 +1,30 @@
 """From a request to a plan, whoever writes it: a written document is read, plain language is put to the model.
 
 What a model was asked and what it said are kept with the run before anything is made of them, so that a reply that arrived is neither lost
-nor paid for twice; a reply that cannot become a plan ends the run with what was wrong.
+nor paid for twice; a reply that cannot become a plan ends the run with what was wrong. A question that the budget does not allow leaves the run in
+planning: with a larger budget it goes on where it stopped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..policies.constitution import deeds, hold
-from ..policies.intent import judge
-from ..policies.plan_risk import PlanRisk
+from ..policies.policy import Policy
+from ..policies.prices import cost_usd
+from ..policies.redact import redact
 from ..policies.risk.surroundings import Surroundings
-from ..schemas.errors import ModelFailed
+from ..schemas.errors import InvalidConfiguration, ModelFailed
 from ..schemas.plan import Plan
 from ..schemas.results import Artifact
-from ..schemas.risk import Level, Reason, Risk
 from ..schemas.run import RunStatus
 from ..tools.toolbox import Toolbox
 from .intake import Reading, take_in
 from .keep import Keep
 from .ledger.ledger import Ledger
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .planner import Planner
@@ -38,10 +39,11 @@ class Authoring:
     ledger: Ledger
     clock: Callable[[], Any]
     workspace: Path
+    policy: Policy
+    settings: Settings
     _read: Callable[[Any], Reading]
     _around: Callable[[], Surroundings]
     found_before: Callable[[str], str]
-
 
     @cached_property
     def planner(self) -> Planner | None:
@@ -55,14 +57,25 @@ class Authoring:
         model = build(self.model)
         if model is None:
             return None
-        return Planner(model, self.tools, keep=self.keep, facts=lambda: look(self.workspace, self._around()), clock=self.clock)
+        return Planner(
+            model, self.tools, keep=self.keep, facts=lambda: look(self.workspace, self._around(), self.policy.model_sees), clock=self.clock,
+            prices=self.settings.prices, budget=self.policy.budget,
+        )  # fmt: skip
+
+    def check_model(self) -> None:
+        """See, without asking anything, whether the model has what it needs. Raises: InvalidConfiguration."""
+        check = getattr(self.planner.model, "check", None) if self.planner is not None else None
+        if check is not None:
+            check()
 
     def author(self, ask: Any, run_id: str) -> Plan:
         """Return the plan of a request. The run is admitted already where a model is asked.
 
         Raises:
             InvalidDocument, InvalidPlan, ModelNeeded: the request cannot become a plan.
-            ModelFailed: the model's answer cannot; the run has ended, and the exchange is kept with it.
+            ModelFailed: the model's answer cannot; the run has ended, and the exchange is kept with it. Where the budget is the reason, the run
+                waits in planning.
+            InvalidConfiguration: the model lacks something, such as a key; the run waits in planning.
         """
         taken = take_in(ask)
         if "words" not in taken or self.planner is None:
@@ -70,20 +83,22 @@ class Authoring:
         try:
             planned = self.planner.plan(taken["words"], run_id, analysis=self.found_before(run_id))
         except ModelFailed as failure:
-            for exchange in failure.fields.get("exchanges", ()):
-                self.ledger.keep(run_id, Artifact.model_validate(exchange))
-            self.ledger.move(run_id, RunStatus.FAILED, why=failure.message[:500])
+            self._gave_up(run_id, failure)
+            raise
+        except InvalidConfiguration as missing:
+            self.ledger.note(run_id, "planning.stopped", why=missing.message[:500])
+            missing.hint = f"{missing.hint}; then `assent resume {run_id}` goes on from here"
             raise
         with self.ledger.together():
             for exchange in planned.exchanges:
-                self.ledger.note(run_id, "model.asked", actor=planned.plan.author, **exchange.note())
+                self.ledger.note(run_id, "model.asked", actor=f"model:{exchange.model}", **exchange.note())
             for artifact in planned.artifacts:
                 self.ledger.keep(run_id, artifact)
             if planned.hints:
                 self.ledger.note(run_id, "problem.vague", hints=[str(hint) for hint in planned.hints])
             if planned.warnings:
                 self.ledger.note(run_id, "outside.steers", warnings=list(planned.warnings))
-        return planned.plan.model_copy(update={"asked": taken["words"]})
+        return planned.plan.model_copy(update={"asked": taken["words"], "warnings": planned.warnings or None})
 
     def claims(self, ask: Any) -> tuple[int | None, tuple[str, ...]]:
         """Return what a written request says besides its plan: the tier of its agent, and what would make its problem better. Raises: as `author`."""
@@ -97,24 +112,21 @@ class Authoring:
         if self.planner is not None:
             self.planner.settled(run_id)
 
+    def cost_of(self, model: str, usage: Any) -> str | None:
+        """Return what an answer costs in USD, by the user's prices and the shipped ones; `None` when the model has no price."""
+        return cost_usd(model, usage, self.settings.prices)
 
-def governed(plan: Plan, risk: PlanRisk) -> PlanRisk:
-    """Add what intent and constitution say of a plan to its risk. Both can only raise it.
-
-    - A step that the rules find outside the intent, or cannot place where a model wrote the plan, asks a person.
-    - A violated principle is CRITICAL: it blocks until people entitled to that override it with a reason, which is a recorded decision.
-    """
-    found: list[Reason] = []
-    for intent in judge(plan, [one.level for one in risk.steps], words=plan.asked):
-        if intent.answer == "outside" or (intent.answer == "unsure" and plan.asked):
-            text = "; ".join(intent.reasons) or "nothing tells whether it was asked for"
-            found.append(Reason(rule=(intent.rules or ("intent.unsure",))[0], level=Level.MEDIUM, text=f"step {intent.step}: {text}"))
-    rules: Mapping[str, Any] = {f"step {n}": one.rules for n, one in enumerate(risk.steps, 1)}
-    found += [
-        Reason(rule=f"constitution.{one.principle}", level=Level.CRITICAL, text=str(one)) for one in hold(deeds(plan, rules)).violations
-    ]
-    if not found:
-        return risk
-    return PlanRisk(
-        whole=Risk.of([*risk.whole.findings, *found], tables=risk.whole.tables), steps=risk.steps, undos=risk.undos, measures=risk.measures
-    )
+    def _gave_up(self, run_id: str, failure: ModelFailed) -> None:
+        failure.fields["run"] = run_id
+        with self.ledger.together():
+            for note in failure.fields.pop("asked", ()):
+                self.ledger.note(run_id, "model.asked", actor=f"model:{note['model']}", **note)
+            for kept in failure.fields.get("exchanges", ()):
+                self.ledger.keep(run_id, Artifact.model_validate(kept))
+            if failure.fields.get("kind") == "budget":
+                self.ledger.note(run_id, "budget.exceeded", why=failure.message[:500])
+                failure.hint = f"raise `budget:` in config.yaml, then `assent resume {run_id}` goes on from here; `assent cancel {run_id}` ends it"
+            else:
+                self.ledger.move(run_id, RunStatus.FAILED, why=redact(failure.message)[:500])
+        if failure.fields.get("kind") != "budget":
+            self.settled(run_id)

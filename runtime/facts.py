@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ..policies.policy import Sees
 from ..policies.redact import redact
 from ..policies.risk.paths import is_secret
 from ..policies.risk.surroundings import Surroundings
@@ -39,26 +41,35 @@ class WorkspaceFacts:
         files: paths from the workspace on, sorted; folders that were not entered end with `/`.
         more: how many names were seen and are not in `files`, secrets among them.
         readme: the beginning of the README, redacted; empty when there is none.
+        are_shown: false where the policy keeps the names of files.
     """
 
     files: tuple[str, ...] = ()
     more: int = 0
     readme: str = ""
+    are_shown: bool = True
 
     @property
     def listing(self) -> str:
         """The files, one a line, and how many are not shown."""
+        if not self.are_shown:
+            return "(not shown)"
         rest = [f"(and {self.more} more, not shown)"] if self.more else []
         return "\n".join([*self.files, *rest]) or "(empty)"
 
 
-def look(workspace: Path, around: Surroundings) -> WorkspaceFacts:
+def look(workspace: Path, around: Surroundings, sees: Sees | None = None) -> WorkspaceFacts:
     """Look at a workspace.
 
     Args:
         workspace: absolute folder.
         around: tells which names are secret.
+        sees: what the policy lets a model see; names and README by default.
     """
+    sees = sees or Sees()
+    readme = _readme(workspace) if sees.readme else ""
+    if not sees.files:
+        return WorkspaceFacts(readme=readme, are_shown=False)
     found: list[str] = []
     seen = 0
     for folder, folders, names in os.walk(workspace):
@@ -71,13 +82,20 @@ def look(workspace: Path, around: Surroundings) -> WorkspaceFacts:
         found += [
             _shown(str(here / name)) + ("/" if name.endswith("/") else "")
             for name in entries
-            if not is_secret(str(here / name), around)
+            if not is_secret(str(here / name), around) and not _is_hidden((here / name).as_posix(), sees.hide)
         ]
         if seen >= MOST_SEEN:
             break
     found.sort(key=lambda name: (name.count("/"), name))
     kept = tuple(found[:MOST_FILES])
-    return WorkspaceFacts(files=tuple(sorted(kept)), more=seen - len(kept), readme=_readme(workspace))
+    return WorkspaceFacts(files=tuple(sorted(kept)), more=seen - len(kept), readme=readme)
+
+
+def _is_hidden(path: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether a path, or a folder on the way to it, has a name that is left out."""
+    parts = path.rstrip("/").split("/")
+    places = ["/".join(parts[:n]) for n in range(1, len(parts) + 1)] + parts
+    return any(fnmatchcase(place.lower(), pattern.rstrip("/").lower()) for pattern in patterns for place in places)
 
 
 def _shown(name: str) -> str:

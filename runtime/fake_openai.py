@@ -6,7 +6,7 @@
     POST /v1/chat/completions    GET /v1/models
     POST /v1/responses           both POSTs also as a stream of events
 
-Rules: turns are used in order, each once; a question without a turn is answered with an error that says so. What came in is in `requests`. A
+Rules: turns are used in order, each once; a question without a turn is answered with `otherwise`, or with an error that says so. What came in is in `requests`. A
 turn that takes long waits for the server to close, so no test has to wait for it.
 Source: OpenAI's API reference. Deliberately absent: everything that a client of ours or of LangChain's does not read.
 """
@@ -115,14 +115,16 @@ class Received:
 class FakeOpenAI:
     """The server. A context manager; it listens from construction on."""
 
-    def __init__(self, *turns: Any, model: str = "gpt-fake") -> None:
+    def __init__(self, *turns: Any, model: str = "gpt-fake", otherwise: Any = None) -> None:
         """Start it.
 
         Args:
             turns: each a `Turn`, a text, a JSON value, a pydantic object, or a function of the request's body that returns one of these.
             model: as the server names itself.
+            otherwise: a turn for every question beyond them, such as second opinions, which are asked at the same time and in any order.
         """
         self.model = model
+        self.otherwise = otherwise
         self.requests: list[Received] = []
         """What was asked, in order."""
         self._turns = list(turns)
@@ -160,9 +162,9 @@ class FakeOpenAI:
         """Take a request in and return what to answer."""
         with self._lock:
             self.requests.append(received)
-            if not self._turns:
+            if not self._turns and self.otherwise is None:
                 return Turn(status=400, error="script", message="the fake server has no turn left for this request")
-            turn = self._turns.pop(0)
+            turn = self._turns.pop(0) if self._turns else self.otherwise
         if isinstance(turn, Callable):  # type: ignore[arg-type]
             turn = turn(received.body)
         return turn if isinstance(turn, Turn) else Turn(content=as_text(turn))
@@ -175,7 +177,7 @@ class _Server(ThreadingHTTPServer):
         self.fake = fake
         super().__init__(address, _Handler)
 
-    def handleerror_body(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that hang up are what is tested."""
 
 

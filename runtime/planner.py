@@ -144,11 +144,12 @@ class Planner:
                 journal=Journal(self.keep, run_id),
                 record=record,
                 price=self._price,
-                allow=self._allow,
+                allow=lambda prompt, spent: self._allow(prompt, spent, sum(exchange.ms for exchange in exchanges) / 1000),
                 key=digest(canonical(["plan", words])),
             )
         except ModelFailed as error:
             error.fields["exchanges"] = [artifact.as_json() for artifact in kept]
+            error.fields["asked"] = [exchange.note() for exchange in exchanges]
             raise
         proposal, plan = said.result
         plan = Plan.model_validate({**plan.as_json(), "author": f"model:{said.model}"})
@@ -167,7 +168,7 @@ class Planner:
 
     def settled(self, run_id: str) -> None:
         """Forget the raw answers of a run whose plan is frozen; the exchanges stay with it."""
-        Journal(self.keep, run_id).forget()
+        Journal(self.keep, run_id).forget("plan-")
 
     def _prompt(self, words: str, facts: WorkspaceFacts, analysis: str = "") -> Prompt:
         given = {
@@ -182,21 +183,8 @@ class Planner:
     def _price(self, model: str, usage: Usage) -> str | None:
         return cost_usd(model, usage, self.prices)
 
-    def _allow(self, prompt: Prompt, spent: Usage) -> None:
-        if self.budget == Budget():
-            return
-        tokens = count(prompt.text, self.model.name)
-        asks = Usage(input_tokens=tokens.tokens)
-        reasons = beyond(
-            self.budget, spent, self._price(self.model.name, spent), tokens.tokens, self._price(self.model.name, asks)
-        )
-        if reasons:
-            raise ModelFailed(
-                f"the question would take {'; '.join(reasons)}",
-                hint="raise the budget, or ask more briefly",
-                kind="budget",
-                model=self.model.name,
-            )
+    def _allow(self, prompt: Prompt, spent: Usage, spent_s: float) -> None:
+        allow(self.budget, self.model.name, prompt, spent, self._price, spent_s=spent_s)
 
     def _plan(self, proposal: Proposal, words: str) -> tuple[Proposal, Plan]:
         """Make the plan of a proposal. Raises: Unfit."""
@@ -234,6 +222,29 @@ class Planner:
                 self.tools.parse(call.tool, call.args)
             except InvalidPlan as error:
                 yield f"{where}: {error.message}; {error.hint}"
+
+
+def allow(
+    budget: Budget, model: str, prompt: Prompt, spent: Usage, price: Callable[[str, Usage], str | None], *, spent_usd: str | None = "", spent_s: float = 0
+) -> None:
+    """Let a question go out where it still fits the budget.
+
+    Args:
+        spent: so far.
+        price: model and usage in, decimal USD out, or `None`.
+        spent_usd: so far; empty: what the tokens of `spent` cost.
+        spent_s: what answers took so far, in seconds.
+
+    Raises:
+        ModelFailed: it does not fit; its `kind` is `budget`.
+    """
+    if not budget.limits_anything:
+        return
+    tokens = count(prompt.text, model).tokens
+    usd = price(model, spent) if spent_usd == "" else spent_usd
+    reasons = beyond(budget, spent, usd, tokens, price(model, Usage(input_tokens=tokens)), spent_s=spent_s)
+    if reasons:
+        raise ModelFailed(f"the question would take {'; '.join(reasons)}", hint="raise the budget, or ask more briefly", kind="budget", model=model)
 
 
 def described(tools: Toolbox) -> str:

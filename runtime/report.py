@@ -16,6 +16,7 @@ from ..schemas.canonical import digest
 from ..schemas.results import Artifact, Outcome, Results
 from ..schemas.run import RunStatus
 from .keep import Keep
+from .report_costs import taken
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -53,6 +54,7 @@ def markdown(report: Results) -> str:
     costs = report.costs
     lines += ["", "## Cost", "", f"- Money: ${costs.actual_usd}" + (f", estimated ${costs.estimated_usd} ({costs.variance})" if costs.estimated_usd else "")]
     lines.append(f"- Time: {costs.actual_time_s:g} s" + (f", estimated {costs.estimated_time_s} s" if costs.estimated_time_s is not None else ""))
+    lines += taken(costs)
     if report.root_cause is not None:
         lines += ["", "## Root cause", "", report.root_cause.finding, *[f"- {_cell(evidence)}" for evidence in report.root_cause.evidence]]
     if report.not_undone:

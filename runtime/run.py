@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..schemas.approval import Request
 from ..schemas.canonical import parse
+from ..schemas.errors import AssentError
 from ..schemas.event import Event
 from ..schemas.plan import Plan
 from ..schemas.progress import Progress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 _POLL_S = 0.05
+_LOOKS = 3
 
 
 class Run:
@@ -74,6 +76,16 @@ class Run:
         """Where it stands: phase, steps done, what it does now or waits for, and where it can be taken back to."""
         return self._runtime.progress(self.id)
 
+    @property
+    def why(self) -> str:
+        """Why it stands where it stands, in a sentence, where its log gives a reason: a model that failed, a budget, a person's words."""
+        return why_of(self.events())
+
+    @property
+    def error(self) -> AssentError | None:
+        """What stopped it where it was started with `wait=False`, in this process; `why` tells the same anywhere."""
+        return self._runtime.failure(self.id)
+
     def events(self, *, after: int = 0) -> list[Event]:
         """Return the entries of the log about this run, in order, from after entry number `after`."""
         return self._runtime.ledger.events(self.id, after=after)
@@ -109,9 +121,9 @@ class Run:
     def stream(self, *, timeout_s: float | None = None) -> Iterator[Event]:
         """Yield the run's events, those that were and those to come, until it is over or waits for a person."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        seen = 0
+        seen, rest = 0, _Rest(self)
         while True:
-            rests = self._rests
+            rests = rest.has_come()
             for event in self.events(after=seen):
                 seen = event.seq
                 yield event
@@ -122,9 +134,9 @@ class Run:
     async def astream(self, *, timeout_s: float | None = None) -> AsyncIterator[Event]:
         """Do what `stream` does, for async callers."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        seen = 0
+        seen, rest = 0, _Rest(self)
         while True:
-            rests = self._rests
+            rests = rest.has_come()
             for event in self.events(after=seen):
                 seen = event.seq
                 yield event
@@ -135,22 +147,14 @@ class Run:
     def wait(self, timeout_s: float | None = None) -> Run:
         """Return when the run is over or waits for a person, or after `timeout_s` seconds; `status` tells which."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._rests and (deadline is None or time.monotonic() < deadline):
+        rest = _Rest(self)
+        while not rest.has_come() and (deadline is None or time.monotonic() < deadline):
             time.sleep(_POLL_S)
         return self
 
     async def await_end(self, timeout_s: float | None = None) -> Run:
         """Do what `wait` does, for async callers."""
         return await asyncio.to_thread(self.wait, timeout_s)
-
-    @property
-    def _rests(self) -> bool:
-        status = self.status
-        if not (status.is_over or status.is_waiting):
-            # Running, and nobody runs it: it waits for its window, or its process died.
-            return status is RunStatus.RUNNING and not self._runtime.is_driving(self.id) and self._runtime.locks.is_free(self.id)
-        # The state is written a moment before the thread that drives the run lets go of it.
-        return not self._runtime.is_driving(self.id)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -164,3 +168,33 @@ class Run:
             "progress": self.progress.as_json(),
             "artifacts": [artifact.as_json() for artifact in self.artifacts()],
         }
+
+
+def why_of(events: Sequence[Event]) -> str:
+    """Return the reason that the newest entry about a run's state gives; empty when it gives none."""
+    for event in reversed(events):
+        if event.type in ("budget.exceeded", "planning.stopped"):
+            return str(event.data.get("why", ""))
+        if event.type == "run.status":
+            return str(event.data.get("why") or event.data.get("reason") or "")
+    return ""
+
+
+class _Rest:
+    """Looks, as often as it is asked, whether a run has come to rest."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.idle = 0
+
+    def has_come(self) -> bool:
+        """Tell whether the run is over, waits for a person, or has nobody who goes on with it."""
+        run, runtime = self.run, self.run._runtime
+        status = run.status
+        if status.is_over or status.is_waiting:
+            # The state is written a moment before the thread that drives the run lets go of it.
+            return not runtime.is_driving(run.id)
+        # It waits for its window or a larger budget, or its process died. One look is not enough: whoever starts a run in the background lets
+        # go of it for a moment.
+        self.idle = self.idle + 1 if not runtime.is_driving(run.id) and runtime.locks.is_free(run.id) else 0
+        return self.idle >= _LOOKS

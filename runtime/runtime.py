@@ -16,7 +16,7 @@ from ..schemas.run import RunStatus
 from ..tools.toolbox import Toolbox, standard
 from . import identity
 from .answering import Answering
-from .authoring import Authoring
+from .considering import Considering
 from .delivering import Delivering
 from .desk import Desk
 from .driving import Driving
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .notify.deliver import Background
 
 
-class Runtime(Starting, Answering, Authoring, Delivering, Driving, Desk, Upkeep, Wiring, Weighing):
+class Runtime(Starting, Answering, Considering, Delivering, Driving, Desk, Upkeep, Wiring, Weighing):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(
@@ -66,6 +66,7 @@ class Runtime(Starting, Answering, Authoring, Delivering, Driving, Desk, Upkeep,
         self.agents = dict(agents or {})
         self.on_phase: Callable[[dict[str, Any]], None] = _nothing
         self._threads: dict[str, threading.Thread] = {}
+        self._failures: dict[str, AssentError] = {}
         self._telling: Background | None = None
         self._stuck: list[AssentError] = []
 

@@ -2,8 +2,8 @@
 
     model = ScriptedModel({"problem": …, "steps": …}, "not JSON", ModelFailed("down", kind="unreachable"))
 
-Rules: replies are given in order, each once; one more question than replies is an error, so that a test notices; everything that was asked is
-in `asked`. A reply is a text, a JSON value, an object of pydantic's, an error to raise, or a function of the prompt that returns one of these.
+Rules: replies are given in order, each once; one more question than replies is an error, so that a test notices, unless `otherwise` answers what is
+not scripted; everything that was asked is in `asked`. A reply is a text, a JSON value, an object of pydantic's, an error to raise, or a function of the prompt that returns one of these.
 """
 
 from __future__ import annotations
@@ -27,9 +27,16 @@ T = TypeVar("T", bound=BaseModel)
 class ScriptedModel:
     """A model with a script."""
 
-    def __init__(self, *replies: Any, name: str = "scripted:model", finish_reason: str = "stop") -> None:
+    def __init__(self, *replies: Any, name: str = "scripted:model", finish_reason: str = "stop", otherwise: Any = None) -> None:
+        """Make one.
+
+        Args:
+            replies: in order, each once.
+            otherwise: a reply for every question beyond them, such as second opinions, which are asked at the same time and in any order.
+        """
         self.name = name
         self.finish_reason = finish_reason
+        self.otherwise = otherwise
         self.asked: list[Prompt] = []
         """Every prompt, in order."""
         self._replies = list(replies)
@@ -57,14 +64,14 @@ class ScriptedModel:
     def _next(self, prompt: Prompt) -> str:
         with self._lock:
             self.asked.append(prompt)
-            if not self._replies:
+            if not self._replies and self.otherwise is None:
                 raise ModelFailed(
                     f"{self.name} was asked {len(self.asked)} times and has no reply left",
                     hint="give it more",
                     kind="script",
                     model=self.name,
                 )
-            reply = self._replies.pop(0)
+            reply = self._replies.pop(0) if self._replies else self.otherwise
         if isinstance(reply, Callable):  # type: ignore[arg-type]
             reply = reply(prompt)
         if isinstance(reply, BaseException):

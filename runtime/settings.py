@@ -20,6 +20,9 @@ class Settings(Noun):
     """What is configured besides the rules."""
 
     model: str | dict[str, Any] | None = Field(default=None, description="For example `openai:gpt-…`; without one, written documents run and plain language does not.")
+    prices: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="USD for a million tokens: vendor, model, {input, cached, output}; before the shipped ones."
+    )
     environment: dict[str, str] = Field(default_factory=dict, description="Variables that shell and python steps get; nothing else is passed on.")
     notify: dict[str, Any] = Field(default_factory=dict, description="Channels and routes; see `runtime/notify/channels.py`.")
     guard: Literal["opt_in", "default", "high_risk"] = Field(default="opt_in", description="Which calls of a guarded agent become runs, where the program says nothing.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..schemas.approval import Actor
 from ..schemas.canonical import canonical
-from ..schemas.errors import NotAllowed, NotFound, RunBusy
+from ..schemas.errors import AssentError, NotAllowed, NotFound, RunBusy
 from .intake import Reading, take_in
 from .ledger.ledger import Ledger
 from .locks import Locks
@@ -36,7 +36,9 @@ class Starting:
     run: Callable[[str], Run]
     _read: Callable[[Any], Reading]
     _drive: Callable[[str], None]
+    check_model: Callable[[], None]
     _threads: dict[str, threading.Thread]
+    _failures: dict[str, AssentError]
 
     def start(self, request: Any, *, graph: str = "par", tier: int | None = None, wait: bool = True, run_id: str | None = None) -> Run:
         """Start a run.
@@ -83,6 +85,7 @@ class Starting:
         return True
 
     def _start_with_words(self, run_id: str, ask: Mapping[str, Any], graph: str, tier: int | None, *, wait: bool) -> Run:
+        self.check_model()
         # Admitted before the model is asked: a reply costs money, and a run that is admitted can go on after a crash.
         with self.locks.own(run_id):
             self.ledger.admit(run_id, {"request": ask}, graph=graph, tier=tier, title=str(ask["words"])[:80], requester=self.actor.id)
@@ -100,9 +103,13 @@ class Starting:
         def go() -> None:
             try:
                 self._resume_patiently(run_id)
+            except AssentError as error:
+                # Nobody here waits for it: who asks for the run finds it, and the ledger says how the run stands.
+                self._failures[run_id] = error
             finally:
                 self._threads.pop(run_id, None)
 
+        self._failures.pop(run_id, None)
         # Not a daemon: a process that ends normally lets its runs come to rest.
         thread = self._threads[run_id] = threading.Thread(target=go, name=f"assent {run_id}")
         thread.start()
@@ -117,6 +124,10 @@ class Starting:
                 if time.monotonic() >= deadline:
                     return  # whoever owns it goes on with it
                 time.sleep(0.02)
+
+    def failure(self, run_id: str) -> AssentError | None:
+        """Return what stopped the thread of this runtime that drove the run, if anything did."""
+        return self._failures.get(run_id)
 
     def is_driving(self, run_id: str) -> bool:
         """Tell whether a thread of this runtime is driving the run."""

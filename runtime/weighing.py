@@ -14,11 +14,12 @@ from ..schemas.errors import Complaint, InvalidDocument
 from ..schemas.plan import Plan
 from ..tools.tool import Limits, Place
 from ..tools.toolbox import Toolbox
-from .authoring import governed
 from .embed.elsewhere import actions_of
+from .governing import governed
 from .home import Home
 from .intake import Reading, read
 from .keep import Keep
+from .ledger.ledger import Ledger
 from .locks import Locks
 from .settings import Settings
 
@@ -27,6 +28,7 @@ class Weighing:
     """What looks at plans before anything runs, and where their calls act out."""
 
     home: Home
+    ledger: Ledger
     keep: Keep
     locks: Locks
     tools: Toolbox
@@ -62,14 +64,16 @@ class Weighing:
         return surroundings(str(self.workspace), home=home, dialect="sqlite", own=(str(self.home.root),), overlay=self.policy.risk)
 
     def _assess(self, plan: Plan) -> PlanRisk:
+        return governed(plan, self._weighed(plan), self.policy, self.ledger.opinions if self.ledger.has_opinions() else None)
+
+    def _weighed(self, plan: Plan) -> PlanRisk:
         from ..policies.risk.assess import assess
         from ..policies.risk.sequence import assess_sequence
 
         around = self.surroundings
-        weighed = plan_risk(
+        return plan_risk(
             plan, actions=lambda call: actions_of(self.tools, call), judge=lambda k, p: assess(k, p, around), together=assess_sequence,
         )
-        return governed(plan, weighed)
 
     def _read(self, ask: Any) -> Reading:
         reading = read(ask, self.tools)

@@ -38,6 +38,7 @@ class Wiring:
     author: Any
     claims: Any
     settled: Any
+    consider: Any
     metrics_of: Any
     delivery_ports: Any
     known_secrets: tuple[str, ...]
@@ -68,10 +69,12 @@ class Wiring:
             author=self.author,
             claims=self.claims,
             settled=self.settled,
+            consider=self.consider,
             report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
             requester=self.actor.id,
             known_secrets=self.known_secrets,
             metrics=self.metrics_of,
+            budget=self.policy.budget,
             rates={"compute": self.policy.costs.compute_usd_per_hour, "human": self.policy.costs.human_usd_per_hour},
         )
 

@@ -125,6 +125,7 @@ class Plan(Noun):
     author: str = Field(default="", description="Who wrote it: a person's id or the model's name.")
     asked: str = Field(default="", description="The words from which a model wrote it; empty for a written document.")
     alternatives: tuple[str, ...] = Field(default=(), description="What was considered and not chosen.")
+    warnings: tuple[str, ...] | None = Field(default=None, description="What its author, a model, was shown and tried to steer it; absent: nothing.")
 
     @model_validator(mode="after")
     def _numbered(self) -> Plan:

@@ -41,6 +41,12 @@ class Costs(Noun):
     actual_time_s: float = 0
     variance: str = Field(default="", description="Actual against estimate, in percent, where there is an estimate.")
     breakdown: dict[str, str] = Field(default_factory=dict)
+    time_variance: str = Field(default="", description="Actual time against its estimate, in percent.")
+    by_step: dict[str, dict[str, str]] = Field(default_factory=dict, description="Estimated and actual money of each step that has either.")
+    models_usd: str | None = Field(default=None, description="What models took besides, planning included; absent: nothing, or not known.")
+    models_tokens: int = Field(default=0, description="Input and output of all their answers.")
+    models_time_s: float = 0
+    budget: dict[str, str] = Field(default_factory=dict, description="What was taken of each limit, in words.")
 
 
 class FollowUp(Noun):

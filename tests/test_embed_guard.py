@@ -127,7 +127,7 @@ def test_plain_words_are_planned_once_and_the_plan_that_was_assessed_runs(home: 
         planner = runtime.planner
         assert planner is not None
         found = guard(agent.sync, runtime, "high_risk")("list the files here")
-        assert len(model.asked) == 1
+        assert [prompt.name for prompt in model.asked].count("plan") == 1
         if level == "LOW":
             assert (found, runtime.runs()) == (("its own answer", "list the files here"), [])
         else:

@@ -628,24 +628,27 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(opening: Opening, 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
     Store(tmp_path / "ledger.db", clock=clock).close()
-    monkeypatch.setattr(tables, "VERSION", 2)
-    monkeypatch.setitem(tables.MIGRATIONS, 1, "CREATE TABLE more (x);\nINSERT INTO nowhere VALUES (1);\n")
+    now = tables.VERSION
+    monkeypatch.setattr(tables, "VERSION", now + 1)
+    monkeypatch.setitem(tables.MIGRATIONS, now, "CREATE TABLE more (x);\nINSERT INTO nowhere VALUES (1);\n")
     tables.schema.cache_clear()
     with pytest.raises(StoreError, match="nowhere"):
         Store(tmp_path / "ledger.db", clock=clock)
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as c:
-        assert c.execute("PRAGMA user_version").fetchone() == (1,)
+        assert c.execute("PRAGMA user_version").fetchone() == (now,)
         assert c.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
 
 
 def test_an_older_store_is_brought_up_to_date(tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
     Store(tmp_path / "ledger.db", clock=clock).close()
-    monkeypatch.setattr(tables, "VERSION", 2)
-    monkeypatch.setitem(tables.MIGRATIONS, 1, "CREATE TABLE more (x);\n")
+    now = tables.VERSION
+    monkeypatch.setattr(tables, "VERSION", now + 1)
+    monkeypatch.setitem(tables.MIGRATIONS, now, "CREATE TABLE more (x);\n")
     tables.schema.cache_clear()
     store = Store(tmp_path / "ledger.db", clock=clock)
     with store.read() as c:
-        assert c.execute("PRAGMA user_version").fetchone() == (2,)
+        assert c.execute("PRAGMA user_version").fetchone() == (now + 1,)
+        assert c.execute("SELECT count(*) FROM more").fetchone() == (0,)
         assert c.execute("SELECT count(*) FROM event").fetchone() == (1,), "a migration founds nothing again"
     store.close()
     tables.schema.cache_clear()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -16,6 +16,7 @@ import yaml
 from assent.policies.budget import Budget
 from assent.policies.outside import steering, table
 from assent.policies.plan_risk import plan_risk
+from assent.policies.policy import Sees, read_policy
 from assent.policies.risk.assess import assess
 from assent.runtime.assess import surroundings
 from assent.runtime.facts import MOST_FILES, WorkspaceFacts, look
@@ -226,18 +227,23 @@ MISBEHAVIOUR: dict[str, tuple[list[Any], str]] = {
     "empty twice": ([faults.empty()] * 2, "empty"), "truncated": ([faults.truncated(), reply()], ""),
     "truncated twice": ([faults.truncated()] * 2, "truncated"), "another page": ([faults.no_protocol()] * 9, "broken"),
     "no credit": ([faults.out_of_credit()], "quota"), "wrong key": ([faults.broken(401)], "unauthorized"),
+    "answers with a tool call": ([Turn(content=None, calls=(("plan", reply()),))], ""),
+    "answers with a broken tool call": ([Turn(content=None, calls=(("plan", '{"problem": '),)), reply()], ""),
+    "knows no schema": ([faults.no_schema(), reply()], ""), "does not count": ([Turn(content=json.dumps(reply()), usage=False)], ""),
+    "streams although nobody asked": ([Turn(body=b'data: {"choices": []}\n\ndata: [DONE]\n\n')] * 9, "broken"),
+    "headers never end": ([faults.dripping_head()], "timeout"),
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("protocol", ["chat", "responses"])
 @pytest.mark.parametrize(("turns", "kind"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
 def test_whatever_the_service_does_ends_in_a_plan_or_a_clear_error(
-    turns: list[Turn], kind: str, planner: Callable[..., Planner], monkeypatch: pytest.MonkeyPatch
+    turns: list[Turn], kind: str, protocol: Literal["chat", "responses"], planner: Callable[..., Planner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     with FakeOpenAI(*turns) as server:
-        model = OpenAIModel(
-            "gpt-5-mini", base_url=server.url, timeout_s=0.5 if kind == "timeout" else 2, attempts=2, sleep=lambda seconds: None
-        )
+        time_s = 0.3 if kind == "timeout" else 10
+        model = OpenAIModel("gpt-5-mini", base_url=server.url, protocol=protocol, timeout_s=time_s, attempts=2, sleep=lambda seconds: None)
         if not kind:
             planned = planner(model).plan("look", "run_1")
             assert planned.plan.author == "model:openai:gpt-5-mini"
@@ -391,6 +397,19 @@ def test_model_sees_names_and_readme_and_nothing_else(planner: Callable[..., Pla
     assert "src/app.py" in text and "A shop." in text and "elsewhere/" in text and ".git/" in text
     for hidden in ("CONTENT_OF_A_FILE", "hunter2", SECRET, "id_rsa\n", "\n.env", ".git/config", "passwd"):
         assert hidden not in text, hidden
+
+
+def test_policy_says_what_of_a_workspace_a_model_sees(workspace: Path) -> None:
+    for name in ("customers/ann.csv", "src/app.py", "src/Ann.CSV", "README.md"):
+        (workspace / name).parent.mkdir(exist_ok=True)
+        (workspace / name).write_text("about us")
+    around = surroundings(str(workspace))
+    hidden = look(workspace, around, Sees(hide=("customers/", "*.csv")))
+    assert hidden.files == ("README.md", "src/app.py") and hidden.more == 2 and "(and 2 more" in hidden.listing
+    assert look(workspace, around, Sees(readme=False)).readme == "" and look(workspace, around, Sees(readme=False)).files
+    nothing = look(workspace, around, Sees(files=False, readme=False))
+    assert nothing == WorkspaceFacts(are_shown=False) and nothing.listing == "(not shown)"
+    assert read_policy(("x", {"model_sees": {"readme": False}})).model_sees == Sees(readme=False)
 
 
 def test_tools_are_described_with_their_arguments() -> None:

@@ -118,3 +118,9 @@ def test_conversation_goes_on_after_another_prompt() -> None:
     assert second.messages[: len(first.messages)] == first.messages
     assert "- step 1: wrong" in second.messages[-1].text
     assert second.key != fill(load("repair"), {"complaints": "- step 1: wrong"}).key
+
+
+@pytest.mark.parametrize("name", ["plan", "intent", "constitution", "repair"])
+def test_everything_that_is_filled_in_is_fenced_but_what_the_owner_wrote(name: str) -> None:
+    template = load(name)
+    assert template.variables - template.outside <= {"principle"}  # a principle is a rule of this home

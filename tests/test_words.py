@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,90 @@ def test_a_rejected_overrun_spends_nothing_more(tmp_path: Path) -> None:
         run = runtime.start(plan)
         run = runtime.decide(run.requests[0].id, "reject", reason="too dear")
         assert run.status == "rejected" and tool.names == ["e1"]
+
+
+# --- in the background -------------------------------------------------------------------------------------------------------------------
+
+WITHIN = {"answer": "within", "confidence": 0.95, "reason": "it was asked for"}
+
+
+def home(tmp_path: Path, server: FakeOpenAI, **config: Any) -> Runtime:
+    (tmp_path / "ws").mkdir(exist_ok=True)
+    return assent.open(tmp_path / "home", workspace=tmp_path / "ws", model=f"openai:gpt-fake@{server.url}", config=config)
+
+
+def test_start_in_the_background_returns_before_the_model_answers_and_goes_on_anywhere(tmp_path: Path) -> None:
+    notes, asked, answer = case("write_notes"), threading.Event(), threading.Event()
+
+    def turn(body: Any) -> Any:
+        asked.set()
+        answer.wait(20)
+        return notes["reply"]
+
+    with FakeOpenAI(turn, otherwise=WITHIN) as server, home(tmp_path, server) as runtime:
+        run = runtime.start(notes["words"], wait=False)
+        assert run.status == "planning" and run.plan is None and run.risk is None  # the model cannot have answered
+        assert asked.wait(20)
+        answer.set()
+        kinds = [event.type for event in run.stream(timeout_s=20)]
+        assert kinds[0] == "run.started" and "plan.frozen" in kinds and kinds[-1] == "run.status"
+        assert run.status == "awaiting_approval"
+    with assent.open(tmp_path / "home", workspace=tmp_path / "ws") as elsewhere:  # a new handle, and no model
+        run = elsewhere.run(run.id)
+        elsewhere.decide(run.requests[0].id, "approve", resume=False)
+        assert run.status == "running" and run.resume().status == "completed"
+
+
+async def test_background_run_is_awaited_and_its_events_are_streamed(tmp_path: Path) -> None:
+    notes = case("write_notes")
+    with FakeOpenAI(notes["reply"], otherwise=WITHIN) as server, home(tmp_path, server) as runtime:
+        run = runtime.start(notes["words"], wait=False)
+        kinds = [event.type async for event in run.astream(timeout_s=20)]
+        assert kinds[0] == "run.started" and "risk.assessed" in kinds
+        assert (await run.await_end(20)).status == "awaiting_approval"
+        assert (await runtime.adecide(run.requests[0].id, "approve")).status == "completed"
+
+
+def test_model_that_fails_in_the_background_is_told_by_the_run_in_any_process(tmp_path: Path) -> None:
+    with FakeOpenAI(otherwise=faults.refusal()) as server, home(tmp_path, server) as runtime:
+        run = runtime.start("do something nice", wait=False).wait(20)
+        assert run.status == "failed" and "refused" in run.why
+        assert isinstance(run.error, ModelFailed) and run.error.hint
+    with assent.open(tmp_path / "home", workspace=tmp_path) as elsewhere:
+        assert "refused" in elsewhere.run(run.id).why and elsewhere.run(run.id).error is None
+
+
+def test_budget_that_stops_a_background_run_does_not_let_its_caller_wait_for_ever(tmp_path: Path) -> None:
+    notes = case("write_notes")
+    with FakeOpenAI(notes["reply"], otherwise=WITHIN) as server, home(tmp_path, server, budget={"tokens": 10}) as runtime:
+        run = runtime.start(notes["words"], wait=False)
+        waiting = threading.Thread(target=run.wait, daemon=True)
+        waiting.start()
+        waiting.join(20)
+        assert not waiting.is_alive()
+        assert run.status == "planning" and "10 are allowed" in run.why and server.requests == []
+    with FakeOpenAI(notes["reply"], otherwise=WITHIN) as server, home(tmp_path, server) as runtime:
+        assert runtime.resume(run.id).status == "awaiting_approval"
+
+
+# --- the door ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_guard_is_at_the_package_root_and_costs_nothing_until_it_is_used() -> None:
+    from assent.runtime.embed.guarding import guard
+
+    assert assent.guard is guard and "guard" in assent.__all__ and "guard" in dir(assent)
+
+
+def test_question_that_nobody_answered_is_kept_with_its_digest_too(tmp_path: Path) -> None:
+    with FakeOpenAI(otherwise=faults.broken(401)) as server, home(tmp_path, server) as runtime:
+        with pytest.raises(ModelFailed) as error:
+            runtime.start("my token is ghp_aZ3kQ9mR1tY7bV5xC2nL8pW4sD6fG0hJuE1i")
+        run = runtime.runs("failed")[0]
+        assert error.value.fields["run"] == run.id
+        noted = next(event.data for event in run.events() if event.type == "model.asked")
+        assert noted["template"].startswith("sha256:") and noted["usable"] is False and noted["unanswered"] == 1
+        kept = next(Path(artifact.path).read_text() for artifact in run.artifacts() if artifact.name == "plan-1.exchange.json")
+        assert "my token is" in kept and "ghp_aZ3" not in kept and "HTTP 401" in kept
+        assert not list((tmp_path / "home" / "artifacts" / run.id).glob("*.journal.json"))
+        assert runtime.verify().ok

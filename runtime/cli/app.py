@@ -8,7 +8,25 @@ from typing import Any
 
 import typer
 
-from . import answer, audit, begin, delivery, desk, doctor, draw, keep, look, mcp, new, notify, phase, serve, steer, weigh
+from . import (
+    answer,
+    audit,
+    begin,
+    delivery,
+    desk,
+    doctor,
+    draw,
+    keep,
+    look,
+    mcp,
+    new,
+    notify,
+    opinions,
+    phase,
+    serve,
+    steer,
+    weigh,
+)
 from .command import MISUSED, ConfigOption, Door, HomeOption, JsonOption, WorkspaceOption, command, print_json, unread
 
 _EPILOG = "Exit codes: 0 succeeded, 1 did not, 2 not understood, 3 a person has to speak. ASSENT_DEBUG=1 shows where an error came from."
@@ -47,7 +65,7 @@ _COMMANDS: dict[str, dict[str, Any]] = {
         "inbox": look.inbox, "approve": answer.approve, "reject": answer.reject, "edit": answer.edit, "settle": answer.settle, "resolve": delivery.resolve,
         "claim": desk.claim, "grant": desk.grant, "grants": desk.grants, "revoke": desk.revoke, "decisions": desk.decisions, "sweep": steer.sweep,
     },
-    "Record": {"log": audit.log, "verify": audit.verify, "backup": keep.backup, "prune": desk.prune},
+    "Record": {"log": audit.log, "verify": audit.verify, "backup": keep.backup, "prune": desk.prune, "opinions": opinions.opinions},
     "Doors": {"serve": serve.serve, "mcp": mcp.mcp},
     "Help": {"new": new.new, "assess": weigh.assess, "graph": draw.graph, "doctor": doctor.doctor, "version": version},
 }  # fmt: skip

@@ -131,6 +131,7 @@ def _as_json(shelf: Shelf, row: RunRow) -> dict[str, Any]:
 
 
 def _run(shelf: Shelf, row: RunRow) -> None:
+    from ..run import why_of
     from .lines import LEVEL_STYLES, SIGNS, ago, console, moment, one_line, put, status, styled
     from .outcome import report, waits
     from .record import risk_of
@@ -143,6 +144,9 @@ def _run(shelf: Shelf, row: RunRow) -> None:
     put(screen, styled(("Risk      ", "dim"), (level, LEVEL_STYLES.get(level, ""))))
     put(screen, styled(("Asked by  ", "dim"), one_line(row.requester), f"  {moment(row.created_at)}, changed {ago(row.updated_at)}"))
     plan = shelf.plan(row)
+    why = why_of(shelf.events(row.id))
+    if why and plan is None:
+        put(screen, styled(("Why       ", "dim"), one_line(why, 400, prose=True)))
     if plan is not None:
         put(screen, styled(("Plan      ", "dim"), f"{row.digest}  (version {row.version})"))
         done = {(d.direction, d.step): d for d in shelf.dispatches(row.id) if d.digest == row.digest}

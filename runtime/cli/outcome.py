@@ -45,6 +45,10 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
     estimated += [f"estimated {money(costs.estimated_usd)}"] if costs.estimated_usd is not None else []
     yield styled()
     yield styled((f"took {span(costs.actual_time_s)}, cost {money(costs.actual_usd)}{', ' + ', '.join(estimated) if estimated else ''}", "dim"))
+    if costs.models_tokens:
+        yield styled((f"models took {costs.models_tokens} tokens{', ' + money(costs.models_usd) if costs.models_usd is not None else ''}", "dim"))
+    if costs.budget:
+        yield styled((f"of the budget: {', '.join(f'{name} {said}' for name, said in costs.budget.items())}", "dim"))
     done = sum(step.status == "done" and not step.undone for step in results.steps)
     if results.decision:
         yield styled((results.decision, "bold"), (f"  {_indicators(results)}", "dim"))
@@ -95,6 +99,8 @@ def waits(requests: Sequence[Request]) -> Iterator[Line]:
             continue
         given = f", {len(request.approvals)} of {need.approvals} given" if need.approvals > 1 else ""
         yield styled(("waiting", "yellow"), f" for approval by {one_line(' or '.join(need.roles))}{given}  ", (request.id, "bold"))
+        if request.kind is Question.OVERRUN:
+            yield styled(f"  {one_line(request.subject.get('why', ''), 300, prose=True)}")
         yield styled(f"  look:     assent show {request.id}")
         reason = ' --reason "…"' if need.reason_required else ""
         yield styled(f"  approve:  assent approve {request.id}{reason}")

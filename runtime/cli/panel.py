@@ -18,6 +18,7 @@ from ...schemas.errors import StaleDecision
 from ...schemas.plan import Plan
 from .asked import asked, is_about_phase
 from .lines import Line, block, level, moment, money, one_line, span, styled
+from .overran import TITLE, overran
 from .steps import Seen, seen_measures, seen_steps
 
 if TYPE_CHECKING:
@@ -93,11 +94,13 @@ def panel(review: Review) -> RenderableType:
     doubt = review.request.kind is Question.IN_DOUBT
     about_phase = is_about_phase(review.request)
     said = [*asked(review.request, known=review.known), styled()] if about_phase else []
+    over = review.request.kind is Question.OVERRUN
+    said += [*overran(review.request.subject, known=review.known), styled()] if over else []
     body = [*_head(review), styled(), *said, *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
     if not doubt:
         body += [styled(), styled(("NOT ALL OF IT IS SHOWN. ? here, or `assent show REQUEST --all`, shows it.", "bold red"))] * (not review.is_whole)
         body += _words(review)
-    title = Text(" A STEP IS IN DOUBT " if doubt else " AN ANSWER IS REQUIRED " if about_phase else " PLAN REVIEW REQUIRED ", "bold")
+    title = Text(" A STEP IS IN DOUBT " if doubt else " AN ANSWER IS REQUIRED " if about_phase else TITLE if over else " PLAN REVIEW REQUIRED ", "bold")
     return Panel(Group(*body), title=title, title_align="left", padding=(1, 2))
 
 
@@ -108,6 +111,9 @@ def _head(review: Review) -> Iterator[Line]:
     yield _pair(review, "Workflow", f"{workflow}{request.run_id}", 300)
     yield _pair(review, "Request", f"{request.id}  (version {request.version} of the plan)")
     yield styled(("Title     ", "dim"), one_line(problem.title, 160, known=review.known, prose=True))
+    if review.plan.asked:
+        who = review.plan.author or "a model"
+        yield styled(("Asked for ", "dim"), one_line(review.plan.asked, 300, known=review.known, prose=True), (f"  (planned by {one_line(who, 60)})", "dim"))
     where: list[str] = [context.environment or "environment not named"]
     if context.affected_systems:
         where.append(f"affects {', '.join(context.affected_systems)}")

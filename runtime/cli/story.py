@@ -46,7 +46,8 @@ def said(event: Event) -> str:
         case "request.settled":
             return f"question {data.get('request')} is {data.get('status')}"
         case "run.status":
-            why = f" ({data['reason']})" if data.get("reason") else ""
+            reason = data.get("reason") or data.get("why")
+            why = f" ({reason})" if reason else ""
             return f"run {str(data.get('from')).replace('_', ' ')} → {str(data.get('to')).replace('_', ' ')}{why}"
         case "step.dispatched":
             return f"{_call(data)} may run once ({', '.join(data.get('rules', []))})"
@@ -60,6 +61,23 @@ def said(event: Event) -> str:
             return f"step {number} may not be taken back: {', '.join(data.get('rules', []))}"
         case "problem.vague":
             return f"{len(data.get('hints', []))} warnings about the document: {'; '.join(data.get('hints', []))}"
+        case "model.asked":
+            cost = f", ${data['cost_usd']}" if data.get("cost_usd") else ""
+            fit = "" if data.get("usable", True) else "; the answer could not be used"
+            return f"asked {data.get('model')} ({data.get('exchange')}): {data.get('input_tokens', 0)} + {data.get('output_tokens', 0)} tokens{cost}{fit}"
+        case "budget.exceeded" | "planning.stopped":
+            return f"planning stopped, and can go on: {data.get('why')}"
+        case "opinion.recorded":
+            return f"says {data.get('answer')} ({data.get('confidence_pct')} %) in {span(int(data.get('ms', 0)) / 1000)}"
+        case "intent.judged":
+            return (
+                f"intent of {data.get('steps')} steps: rules say {data.get('within')} within, {data.get('outside')} outside; of {data.get('asked')} left open"
+                f" a model settled {data.get('allowed')}, {data.get('escalated')} go to a person{_why(data)}"
+            )
+        case "constitution.judged":
+            return f"{data.get('asked')} principles put to a model: {data.get('allowed')} kept, {data.get('escalated')} go to a person{_why(data)}"
+        case "outside.steers":
+            return f"something tried to steer the model: {'; '.join(data.get('warnings', []))}"
         case "results.recorded":
             return f"results recorded, success: {_success(data.get('success'))}"
         case "phase.began":
@@ -86,6 +104,10 @@ def _call(data: Mapping[str, Any]) -> str:
     way = data.get("direction", "do")
     name = f"measure {data.get('step')} {way}" if way in ("before", "after") else f"{'undo of ' if way == 'undo' else ''}step {data.get('step')}"
     return f"{name}, attempt {data['attempt']}," if data.get("attempt", 1) != 1 else name
+
+
+def _why(data: Mapping[str, Any]) -> str:
+    return f" ({'; '.join(map(str, data['why']))})" if data.get("why") else ""
 
 
 def _success(value: Any) -> str:

@@ -73,7 +73,7 @@ class Asking(Base):
             at = log.now(c, self.clock)
             request = Request(
                 id=request_id, run_id=run_id, kind=kind, digest=run.digest if plan is None else plan.digest, version=run.version, risk=level,
-                title=run.title, subject=dict(subject), options=self._options(c, run, kind), need=self._need(c, run, plan, level),
+                title=run.title, subject=dict(subject), options=self._options(c, run, kind), need=self._need(c, run, plan, _asked_at(kind, subject, level)),
                 requester=run.requester, urgency=_urgency(plan), required_by=None if plan is None else plan.required_by, tags=_tags(plan), opened_at=at,
                 decide_by=None if kind is Question.IN_DOUBT else at + timedelta(seconds=self._decide_within_s(run, level)),
             )
@@ -181,7 +181,7 @@ class Asking(Base):
                 raise NotAllowed(f"this question is answered with {options}, not with {verdict.value}", hint=f"`assent show {request_id}` explains it")
             at = log.now(c, self.clock)
             plan = self._plan_in_force(c, run) if request.kind in _BEFORE_PLANS else self._require(c, run)
-            question = self._need(c, run, plan, Level.HIGH if plan is None else self.risk(plan).whole.level)
+            question = self._need(c, run, plan, _asked_at(request.kind, request.subject, Level.HIGH if plan is None else self.risk(plan).whole.level))
             ruling = approvals.may_decide(actor, verdict, question, self.policy, reason=reason, decisions=request.decisions)
             if not ruling.is_allowed:
                 refused = ruling
@@ -265,6 +265,17 @@ class Asking(Base):
         """Return the ids of open requests whose time to decide has passed."""
         with self.store.read() as c:
             return requests.due(c, self._time(c, now))
+
+
+def _asked_at(kind: Question, subject: Mapping[str, Any], level: Level) -> Level:
+    """Return the level whose people are asked: an overrun does not flow whatever the plan is, and an escalated one goes to those who may approve HIGH.
+
+    Its key names the question, so forging that asks another one.
+    """
+    if kind is not Question.OVERRUN:
+        return level
+    least = Level.HIGH if str(subject.get("key", "")).endswith(".escalate") else Level.MEDIUM
+    return max(level, least, key=lambda one: one.rank)
 
 
 def _urgency(plan: Plan | None) -> Urgency:

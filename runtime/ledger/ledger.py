@@ -6,8 +6,8 @@ Rules:
   time, inside the transaction that records the intent.
 - Nothing is taken from graph state but names of things to look up.
 
-Questions and answers are in `asking.py`, the gates of a delivery in `gates.py`, dispatches in `effects.py`, grants, waiting and retention in
-`standing.py`.
+Questions and answers are in `asking.py`, the gates of a delivery in `gates.py`, dispatches in `effects.py`, opinions of models in `opining.py`,
+grants, waiting and retention in `standing.py`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from ..keep import is_plain
 from . import artifacts, log, plans, requests, runs, verify, waiting
 from .effects import Effects
 from .gates import DELIVERY
+from .opining import Opining
 from .standing import Standing
 
 
-class Ledger(Effects, Standing):
+class Ledger(Effects, Opining, Standing):
     """The durable truth of one home."""
 
     # --- runs and plans -------------------------------------------------------------------------------------------------------------

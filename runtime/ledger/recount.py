@@ -32,12 +32,13 @@ _TABLES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "standing_grant": (("id",), ("seq", "body", "uses", "used", "spent_usd", "expires_at", "revoked_at", "revoked_by")),
     "grant_use": (("key",), ("grant_id", "run_id", "step", "at")),
     "due_done": (("request_id", "kind", "number"), ("run_id", "digest", "at")),
+    "opinion": (("key", "model"), ("seq", "run_id", "answer", "confidence_pct", "words", "ms", "at")),
     "artifact": (("run_id", "name"), ("digest", "size_bytes", "media_type", "created_at")),
 }
-_DIGESTS = {"standing_grant": ("body",), "run": ("ask", "results", "title"), "plan": ("bytes",), "decision": ("actor", "reason"), "dispatch": ("before", "receipt")}
+_DIGESTS = {"standing_grant": ("body",), "opinion": ("words",), "run": ("ask", "results", "title"), "plan": ("bytes",), "decision": ("actor", "reason"), "dispatch": ("before", "receipt")}
 """Columns of which the log holds the digest, not the value."""
-_ERASED = frozenset({"ask", "title", "results", "asked"})
-"""Columns of a run and its requests that retention empties."""
+_ERASED = frozenset({"ask", "title", "results", "asked", "words"})
+"""Columns of a run, its requests and its opinions that retention empties."""
 
 
 class Recount:
@@ -165,6 +166,12 @@ class Recount:
     def _revoked(self, seq: int, entry: Row, data: Row) -> None:
         self.said["standing_grant"][data["grant"]] |= {"revoked_by": entry["actor"], "revoked_at": entry["at"]}
 
+    def _opined(self, seq: int, entry: Row, data: Row) -> None:
+        self.said["opinion"][data["key"], data["model"]] = {
+            "seq": seq, "run_id": entry["run"], "answer": data["answer"], "confidence_pct": data["confidence_pct"], "words": data["words"],
+            "ms": data["ms"], "at": entry["at"],
+        }
+
     def _erased(self, seq: int, entry: Row, data: Row) -> None:
         self.erased.add(entry["run"])
         self.said["run"][entry["run"]]["erased"] = 1
@@ -200,6 +207,7 @@ _FOLLOW: Mapping[str, Callable[[Recount, int, Row, Row], None]] = {
     "request.reminded": Recount._waited,
     "request.backup": Recount._waited,
     "request.escalated": Recount._waited,
+    "opinion.recorded": Recount._opined,
     "grant.given": Recount._granted,
     "grant.used": Recount._used,
     "grant.revoked": Recount._revoked,

@@ -38,6 +38,7 @@ def erase(c: sqlite3.Connection, run_id: str, at: datetime) -> bool:
     c.execute("DELETE FROM dispatch WHERE run_id = ?", (run_id,))
     c.execute("DELETE FROM artifact WHERE run_id = ?", (run_id,))
     c.execute("UPDATE request SET title = '', subject = '{}', tags = '[]' WHERE run_id = ?", (run_id,))
+    c.execute("UPDATE opinion SET words = '' WHERE run_id = ?", (run_id,))
     c.execute("UPDATE run SET erased = 1, ask = x'', title = '', results = NULL WHERE id = ?", (run_id,))
     log.append(c, run_id, "run.erased", at, "system", {})
     return True

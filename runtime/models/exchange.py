@@ -35,6 +35,7 @@ class Reply(Noun):
     finish_reason: str = ""
     refusal: str = ""
     attempts: int = 1
+    ms: int = Field(default=0, ge=0, description="How long the answer took.")
 
 
 class Kept(Noun):
@@ -62,6 +63,7 @@ class Exchange(Noun):
     cost_usd: str | None = None
     attempts: int = 1
     unanswered: int = Field(default=0, description="Earlier questions whose answers never arrived; they may have been paid for.")
+    ms: int = Field(default=0, ge=0, description="How long the answer took.")
     complaints: tuple[str, ...] = ()
 
     def note(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Exchange(Noun):
             "output_tokens": self.usage.output_tokens,
             "estimated": self.usage.estimated,
             "attempts": self.attempts,
+            "ms": self.ms,
             "unanswered": self.unanswered,
             "usable": not self.complaints,
         }
@@ -124,9 +127,11 @@ class Journal:
             raise ValueError(f"nobody asked {name}")
         self._write(name, entry.model_copy(update={"reply": reply}))
 
-    def forget(self) -> None:
-        """Remove the replies; the exchanges stay."""
+    def forget(self, *beginnings: str) -> None:
+        """Remove the replies, or those whose names begin like this; the exchanges stay."""
         for path in (self.keep.folder / self.run_id).glob("*.journal.json"):
+            if beginnings and not path.name.startswith(beginnings):
+                continue
             path.unlink(missing_ok=True)
 
     def _write(self, name: str, entry: _Entry) -> None:
@@ -156,6 +161,7 @@ def exchanged(
     complaints: tuple[str, ...] = (),
     unanswered: int = 0,
     cost_usd: str | None = None,
+    ms: int = 0,
 ) -> Exchange:
     """Return the record of an answer, redacted."""
     return Exchange(
@@ -173,6 +179,7 @@ def exchanged(
         cost_usd=cost_usd,
         attempts=answer.attempts,
         unanswered=unanswered,
+        ms=ms,
         complaints=tuple(map(redact, complaints)),
     )
 

@@ -90,6 +90,10 @@ class OpenAIModel:
         """`openai:` and the model."""
         return f"openai:{self.model}"
 
+    def check(self) -> None:
+        """See whether there is a key. Raises: InvalidConfiguration."""
+        self._key()
+
     def ask(self, prompt: Prompt, schema: type[T]) -> Answer[T]:
         """Ask once; see the port."""
         key = self._key()

@@ -93,10 +93,11 @@ def _responses(envelope: Mapping[str, Any]) -> Envelope:
         for part in item["content"]
         if isinstance(part, Mapping)
     ]
+    calls = [{"function": item} for item in output if isinstance(item, Mapping) and item.get("type") == "function_call"]
     details = envelope.get("incomplete_details")
     cut = _text(details.get("reason")) if isinstance(details, Mapping) else ""
     return Envelope(
-        raw="".join(_text(part.get("text")) for part in parts if part.get("type") == "output_text"),
+        raw="".join(_text(part.get("text")) for part in parts if part.get("type") == "output_text") or _called(calls),
         model=_text(envelope.get("model")),
         finish_reason=cut or ("stop" if envelope.get("status") == "completed" else _text(envelope.get("status"))),
         refusal="".join(_text(part.get("refusal")) for part in parts if part.get("type") == "refusal"),

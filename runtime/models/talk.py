@@ -9,9 +9,10 @@ Rules:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,6 +20,7 @@ from ...prompts.load import fill, load
 from ...schemas.canonical import canonical, digest
 from ...schemas.errors import ModelFailed
 from ...schemas.prompt import Message, Prompt, Usage
+from .deadline import within
 from .exchange import Exchange, Journal, Reply, exchanged
 from .port import Answer, Model
 from .reading import read_answer
@@ -28,6 +30,8 @@ R = TypeVar("R")
 
 _ROUNDS = 2
 _SHOWN = 20_000
+_GRACE_S = 0.25
+"""For a model that keeps the time itself to say so, with its own reason."""
 
 
 class Unfit(Exception):
@@ -88,12 +92,17 @@ def talk(
         there = journal.answered(step, key)
         if there is None:
             allow(prompt, usage)
-            answer = _asked(model, prompt, schema, step, key, journal)
         else:
             # What was asked then, and not what would be asked now, is what was answered.
             prompt = there.prompt
-            kept = there.reply.model_dump(exclude={"raw", "usage"})
-            answer = read_answer(schema, there.reply.raw, usage=there.reply.usage, **kept)
+        began = time.monotonic()
+        try:
+            answer, ms = asked(model, prompt, schema, step, key, journal)
+        except ModelFailed as error:
+            # What was asked is kept also where nothing came back; it may have been paid for.
+            ms = int((time.monotonic() - began) * 1000)
+            record(exchanged(step, prompt, nothing(model, error), complaints=(error.message,), unanswered=journal.unanswered(step, key), cost_usd="0", ms=ms))
+            raise
         unanswered = journal.unanswered(step, key)
         usage += answer.usage
         complaints = answer.complaints
@@ -103,11 +112,12 @@ def talk(
             except Unfit as error:
                 complaints = error.complaints
             else:
-                record(exchanged(step, prompt, answer, unanswered=unanswered, cost_usd=price(answer.model, answer.usage)))
+                cost = price(answer.model, answer.usage)
+                record(exchanged(step, prompt, answer, unanswered=unanswered, cost_usd=cost, ms=ms))
                 return Talk(result, answer.model, usage)
         record(
             exchanged(
-                step, prompt, answer, complaints=complaints, unanswered=unanswered, cost_usd=price(answer.model, answer.usage)
+                step, prompt, answer, complaints=complaints, unanswered=unanswered, cost_usd=price(answer.model, answer.usage), ms=ms
             )
         )
         if number < _ROUNDS:
@@ -117,9 +127,35 @@ def talk(
     raise _failed(answer, complaints, usage)
 
 
-def _asked(model: Model, prompt: Prompt, schema: type[T], step: str, key: str, journal: Journal) -> Answer[T]:
-    journal.asking(step, key, prompt)
-    answer = model.ask(prompt, schema)
+def asked(
+    model: Model, prompt: Prompt, schema: type[T], name: str, key: str, journal: Journal, *, time_s: float | None = None
+) -> tuple[Answer[T], int]:
+    """Ask once and keep the answer; one that arrived before is read again, and its prompt is what was asked then.
+
+    Args:
+        name: of the question in the journal.
+        key: what the question is known by.
+        time_s: give up after so many seconds, whatever the model does; `None` leaves that to the model.
+
+    Returns:
+        The answer, and how long it took in milliseconds.
+
+    Raises:
+        ModelFailed, InvalidConfiguration: none came.
+    """
+    there = journal.answered(name, key)
+    if there is not None:
+        kept = there.reply.model_dump(exclude={"raw", "usage", "ms"})
+        return read_answer(schema, there.reply.raw, usage=there.reply.usage, **kept), there.reply.ms
+    journal.asking(name, key, prompt)
+    began = time.monotonic()
+    try:
+        answer = model.ask(prompt, schema) if time_s is None else within(time_s + _GRACE_S, lambda: model.ask(prompt, schema))
+    except TimeoutError:
+        raise ModelFailed(
+            f"{model.name}: no answer within {time_s:g} s", hint="choose a faster model, or give it more time", kind="timeout", model=model.name
+        ) from None
+    ms = int((time.monotonic() - began) * 1000)
     reply = Reply(
         raw=answer.raw,
         model=answer.model,
@@ -127,9 +163,15 @@ def _asked(model: Model, prompt: Prompt, schema: type[T], step: str, key: str, j
         finish_reason=answer.finish_reason,
         refusal=answer.refusal,
         attempts=answer.attempts,
+        ms=ms,
     )
-    journal.arrived(step, key, reply)
-    return answer
+    journal.arrived(name, key, reply)
+    return answer, ms
+
+
+def nothing(model: Model, error: ModelFailed) -> Answer[Any]:
+    """Return the answer that did not come, for the record."""
+    return Answer(value=None, complaints=(error.message,), raw="", model=model.name, usage=Usage(), finish_reason=str(error.fields.get("kind", "")))
 
 
 def _repair(prompt: Prompt, answer: Answer[T], complaints: tuple[str, ...]) -> Prompt:
