@@ -17,7 +17,8 @@
             execute ─ done → staff_testing
             execute ─ next step → execute
             execute ─ question → approval
-            execute ─ failed → rollback → consolidate → results → END
+            execute ─ failed → rollback ─ rolled back → consolidate → results → END
+            rollback ─ question → approval
             execute ─ stopped → consolidate
             execute ─ checkpoint missing → admit
             staff_testing ─ three agents → testing → final_consolidation ─ decided → go_no_go ─ released → consolidate
@@ -62,7 +63,7 @@ from ..nodes.staff_testing import staff_testing
 from ..nodes.state import Context, Input, Output
 from . import phase
 from .labels import routed
-from .par import AFTER_RISK
+from .par import AFTER_RISK, AFTER_ROLLBACK
 
 AFTER_ADMIT: dict[Hashable, str] = {"to analyse": "analysis", "analysed": "plan", "question": "approval", "over": "consolidate"}
 AFTER_CHECKPOINT: dict[Hashable, str] = {"passed": "plan", "question": "approval", "over": "consolidate"}
@@ -119,7 +120,7 @@ def build(ports: DeliveryPorts, *, in_threads: bool = False) -> StateGraph[Deliv
     graph.add_edge("testing_extended", "final_consolidation")
     routed(graph, "final_consolidation", AFTER_FINAL, _route)
     routed(graph, "go_no_go", AFTER_DECISION, _route)
-    graph.add_edge("rollback", "consolidate")
+    routed(graph, "rollback", AFTER_ROLLBACK, _route)
     graph.add_edge("consolidate", "results")
     graph.add_edge("results", END)
     return graph

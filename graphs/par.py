@@ -2,10 +2,11 @@
 
     START → plan → risk_assessment ─ low ───────────────→ execute ─ done ──────→ consolidate → results → END
                         │  ▲  └─ denied ──────────────────────┼─────────────────────────────────────▲
-                    needs│  │edited                           ├─ failed → rollback → consolidate     │
-                approval ▼  │                                  ├─ question → approval                 │
-                     approval ─ approved ────────────────────▶│  next step → execute, stopped ───────┤
-                        └── rejected / expired / cancelled ────┴──────────────────────────────────────┘
+                   needs│  │edited                            ├─ failed → rollback ─ rolled back ───┤
+                approval▼  │                                  │              └ question → approval  │
+                     approval ─ approved ────────────────────▶├─ question → approval                │
+                        │                                     │  next step → execute, stopped ──────┤
+                        └── rejected / expired / cancelled ───┴─────────────────────────────────────┘
 
 Edge labels are words a person understands, because Studio draws them. No edge permits anything: `execute` asks the ledger for every step.
 """
@@ -32,6 +33,7 @@ from .labels import routed
 AFTER_RISK: dict[Hashable, str] = {"low": "execute", "needs approval": "approval", "denied": "consolidate"}
 AFTER_APPROVAL: dict[Hashable, str] = {"approved": "execute", "edited": "risk_assessment", "rejected": "consolidate", "expired": "consolidate", "cancelled": "consolidate"}
 AFTER_EXECUTE: dict[Hashable, str] = {"done": "consolidate", "failed": "rollback", "question": "approval", "stopped": "consolidate", "next step": "execute"}
+AFTER_ROLLBACK: dict[Hashable, str] = {"rolled back": "consolidate", "question": "approval"}
 
 
 def build(ports: Ports) -> StateGraph[State, Context, Input, Output]:
@@ -52,7 +54,7 @@ def build(ports: Ports) -> StateGraph[State, Context, Input, Output]:
     routed(graph, "risk_assessment", AFTER_RISK, _route)
     routed(graph, "approval", AFTER_APPROVAL, _route)
     routed(graph, "execute", AFTER_EXECUTE, _route)
-    graph.add_edge("rollback", "consolidate")
+    routed(graph, "rollback", AFTER_ROLLBACK, _route)
     graph.add_edge("consolidate", "results")
     graph.add_edge("results", END)
     return graph

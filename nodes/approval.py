@@ -15,8 +15,11 @@ from ..policies.outline import described
 from ..policies.plan_risk import PlanRisk
 from ..policies.redact import redact_value
 from ..schemas.approval import Question, Request, RequestStatus, Verdict
+from ..schemas.dispatch import DispatchState
 from ..schemas.plan import Plan
+from .perform import Performer
 from .ports import Ports
+from .question import about_doubt
 from .state import State
 
 _ROUTES = {
@@ -33,22 +36,38 @@ def approval(state: State, *, ports: Ports) -> dict[str, Any]:
     """Wait until the question is settled, then say how."""
     ledger = ports.ledger
     run_id = state["run_id"]
-    kind, subject, request_id = _question(state, ports)
+    asked = _question(state, ports)
+    if asked is None:
+        return {"route": "approved", "status": ledger.run(run_id).status.value}
+    kind, subject, request_id = asked
     request = ledger.open_request(request_id, run_id, kind, subject)
     while request.is_open:
         # Several resumes may be needed: two approvers, or somebody who only looks. What they carry is ignored.
         found = ledger.plan(run_id)
-        interrupt(payload(request, found, None if found is None else ledger.risk(found), known=ports.known_secrets))
+        interrupt(payload(request, found, None if found is None else ledger.risk(found, run_id), known=ports.known_secrets))
         request = ledger.request(request_id)
     return {"route": _ROUTES[request.status], "status": ledger.run(run_id).status.value}
 
 
-def _question(state: State, ports: Ports) -> tuple[Question, dict[str, Any], str]:
+def _question(state: State, ports: Ports) -> tuple[Question, dict[str, Any], str] | None:
+    """Return kind, subject and id of what the state names; `None` when there is nothing to ask about it."""
     # A forged id can at worst show another question: what is permitted is asked of the ledger again when a step is dispatched.
     asked = state.get("question") or {}
     kind = Question(asked.get("kind", Question.PLAN.value))
     subject = asked.get("subject") or {"key": "plan"}
+    if kind is Question.IN_DOUBT:
+        # What an answer does follows from what is asked, so the state may only name the call; the ledger says the rest of it.
+        return _doubt(state["run_id"], str(subject.get("key", "")), ports)
     return kind, subject, asked.get("id") or ports.ledger.question(state["run_id"], kind, subject)
+
+
+def _doubt(run_id: str, key: str, ports: Ports) -> tuple[Question, dict[str, Any], str] | None:
+    plan = ports.ledger.plan(run_id)
+    doubt = next((d for d in ports.ledger.dispatches(run_id) if d.key == key and d.state is DispatchState.IN_DOUBT), None)
+    if doubt is None or plan is None or doubt.digest != plan.digest:
+        return None  # settled, or never there: the station that asked looks again
+    found = about_doubt(doubt, Performer(run_id, plan, ports), ports)["question"]
+    return Question.IN_DOUBT, found["subject"], found["id"]
 
 
 def payload(request: Request, plan: Plan | None, risk: PlanRisk | None = None, *, known: Sequence[str] = ()) -> dict[str, Any]:

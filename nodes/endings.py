@@ -38,7 +38,7 @@ def left_behind(plan: Plan, rows: list[Dispatch], ports: Ports) -> list[str]:
     """Return, in words, every effect of a run that was not taken back or of which that is not known."""
     undone = {d.step: d for d in rows if d.direction == "undo"}
     found = []
-    risks = ports.ledger.risk(plan).steps
+    risks = ports.ledger.risk(plan, rows[0].run_id).steps if rows else ()
     for d in rows:
         if d.direction != "do" or d.state in (DispatchState.NOT_STARTED, DispatchState.DISPATCHED):
             continue
@@ -54,15 +54,22 @@ def left_behind(plan: Plan, rows: list[Dispatch], ports: Ports) -> list[str]:
                 found.append(f"{name} failed on its way; what it did before that is still there")
         elif d.state is DispatchState.ABANDONED:
             found.append(f"{name} was given up while in doubt; look whether it happened")
+        elif d.state is DispatchState.IN_DOUBT:
+            found.append(f"{name} may or may not have happened; look")
         elif d.state is DispatchState.DONE and back is None:
             by_hand = f"; by hand: {step.rollback_plan}" if step.rollback_plan else ""
             found.append(f"{name} cannot be taken back by a tool{by_hand}")
         elif back is not None and back.state is DispatchState.IN_DOUBT:
             found.append(f"{name} may or may not be taken back; look")
+        elif back is not None and back.state is DispatchState.ABANDONED:
+            found.append(f"{name} may or may not be taken back, and was given up ({_said(back)}); look")
         elif back is not None and (back.state is not DispatchState.DONE or (back.receipt is not None and back.receipt.verified is False)):
-            summary = back.receipt.summary if back.receipt else back.state.value
-            found.append(f"{name} could not be taken back: {summary}")
+            found.append(f"{name} could not be taken back: {_said(back)}")
     return found
+
+
+def _said(call: Dispatch) -> str:
+    return call.receipt.summary if call.receipt else call.state.value
 
 
 def actual_usd(receipts: Sequence[Receipt], rates: Mapping[str, str]) -> Decimal:

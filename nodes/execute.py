@@ -7,7 +7,6 @@ context each super-step runs one step. What an earlier process left unfinished i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -20,8 +19,9 @@ from ..schemas.noun import stamp
 from ..schemas.ruling import Ruling
 from ..schemas.run import RunStatus
 from .meter import Meter
-from .perform import Item, Performer, forward
+from .perform import Item, Performer, forward, may_run_again
 from .ports import Ports
+from .question import about_doubt, question
 from .state import Context, State
 
 
@@ -54,13 +54,15 @@ def _pass(state: State, runtime: Runtime[Context], ports: Ports) -> dict[str, An
         performer = Performer(run_id, plan, ports)
         doubts = performer.settle()
         if doubts:
-            return _ask_about(doubts[0], performer, ports)
+            return _about(doubts[0], performer, ports)
         stepwise = bool(runtime.context and runtime.context.stepwise)
         known = {(d.direction, d.step): d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest}
+        if any(direction == "undo" for direction, _ in known):
+            return {"route": "failed"}  # taking back has begun, so nothing runs forward any more
         meter = Meter(run_id, plan, ports, known.values())
         for item in forward(plan):
             earlier = known.get((item.direction, item.number))
-            if earlier is not None and not _may_run_again(earlier):
+            if earlier is not None and not may_run_again(earlier):
                 if earlier.state is DispatchState.DONE or item.direction == "before":
                     continue
                 return {"route": "failed"}
@@ -82,34 +84,18 @@ def _pass(state: State, runtime: Runtime[Context], ports: Ports) -> dict[str, An
         return {"route": "done"}
 
 
-def _may_run_again(earlier: Dispatch) -> bool:
-    """Tell whether it is known that the earlier attempt did nothing, because somebody looked or a person said so."""
-    return earlier.state is DispatchState.NOT_STARTED and earlier.receipt is not None and bool(earlier.receipt.output.get("again"))
 
 
 def _ended_badly(receipt: Receipt, performer: Performer, ports: Ports) -> dict[str, Any]:
     if receipt.status != "unknown":
         return {"route": "failed"}
     doubts = performer.settle()
-    return _ask_about(doubts[0], performer, ports) if doubts else {"route": "failed"}
+    return _about(doubts[0], performer, ports) if doubts else {"route": "failed"}
 
 
-def _ask_about(doubt: Dispatch, performer: Performer, ports: Ports) -> dict[str, Any]:
-    if doubt.direction == "undo":
-        # Nothing can be decided about the plan any more; the report says that a person has to look.
-        return {"route": "failed"}
-    call = performer.call_of(doubt)
-    network = ports.tools[call.tool].effects(ports.tools.parse(call.tool, call.args)).network
-    quiet_s = performer.place.limits.time_s if network else 0.0
-    subject = {
-        "key": doubt.key,
-        "step": doubt.step,
-        "direction": doubt.direction,
-        "tool": call.tool,
-        "why": doubt.receipt.summary if doubt.receipt else "",
-        "quiet_after": stamp(doubt.started_at + timedelta(seconds=quiet_s)),
-    }
-    return _question(Question.IN_DOUBT, subject, ports, doubt.run_id)
+def _about(doubt: Dispatch, performer: Performer, ports: Ports) -> dict[str, Any]:
+    # An undo in doubt is asked about by the station that takes back, which then goes on with the steps before it.
+    return {"route": "failed"} if doubt.direction == "undo" else about_doubt(doubt, performer, ports)
 
 
 def _refused(ruling: Ruling, item: Item, known: Mapping[tuple[Direction, int], Dispatch], ports: Ports, run_id: str) -> dict[str, Any]:
@@ -119,13 +105,10 @@ def _refused(ruling: Ruling, item: Item, known: Mapping[tuple[Direction, int], D
         ports.ledger.move(run_id, RunStatus.EXPIRED, rules=list(ruling.rules))
         return {"route": "stopped", "summary": "; ".join(ruling.reasons)}
     if rules & CURABLE and not ports.ledger.run(run_id).status.is_over:
-        return _question(Question.PLAN, {"key": "plan", "why": "; ".join(ruling.reasons), "step": item.number}, ports, run_id, again=True)
+        return question(Question.PLAN, {"key": "plan", "why": "; ".join(ruling.reasons), "step": item.number}, ports, run_id, again=True)
     if "window.closed" in rules:
         opens = ports.ledger.opens_at(run_id)
         if opens is not None:
             return {"route": "window", "opens_at": stamp(opens)}
     return {"route": "stopped", "summary": "; ".join(ruling.reasons)}
 
-
-def _question(kind: Question, subject: dict[str, Any], ports: Ports, run_id: str, *, again: bool = False) -> dict[str, Any]:
-    return {"route": "question", "question": {"id": ports.ledger.question(run_id, kind, subject, again=again), "kind": kind.value, "subject": subject}}

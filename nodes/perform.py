@@ -49,6 +49,11 @@ def repeats(measure: Measure) -> int:
     return measure.repeat or (20 if measure.read in _TIMINGS else 1)
 
 
+def may_run_again(earlier: Dispatch) -> bool:
+    """Tell whether it is known that the earlier attempt did nothing, because somebody looked or a person said so."""
+    return earlier.state is DispatchState.NOT_STARTED and earlier.receipt is not None and bool(earlier.receipt.output.get("again"))
+
+
 class Performer:
     """Performs calls of one run while its lock is held."""
 

@@ -33,7 +33,7 @@ class Ledger(Protocol):
     def ask(self, run_id: str) -> bytes: ...
     def freeze(self, run_id: str, plan: Plan, *, editor: str) -> None: ...
     def plan(self, run_id: str) -> Plan | None: ...
-    def risk(self, plan: Plan) -> PlanRisk: ...
+    def risk(self, plan: Plan, run_id: str = "") -> PlanRisk: ...
     def weigh(self, run_id: str) -> tuple[Literal["low", "needs approval", "denied"], Level, tuple[str, ...]]: ...
     def question(self, run_id: str, kind: Question, subject: Mapping[str, Any], *, again: bool = False) -> str: ...
     def open_request(self, request_id: str, run_id: str, kind: Question, subject: Mapping[str, Any]) -> Request: ...
@@ -85,7 +85,9 @@ class Ports:
         settled: called when the plan of a run is frozen.
         consider: asks a model what the rules leave open about the plan in force, and records its answers; may take seconds.
         report: writes the report of a run to its artifact folder and returns what it wrote.
+        collect: run id in; gathers what the run left into its artifact folder and returns what it kept.
         requester: id of the actor at the door, who is recorded as asking.
+        workspace: where steps of runs act that are admitted here, recorded with each; empty: not recorded.
         graph: name under which runs are admitted.
         rates: decimal USD per hour, `compute` and `human`.
         budget: what one run may take.
@@ -100,6 +102,8 @@ class Ports:
     author: Author
     report: Callable[[Results], list[Artifact]]
     requester: str
+    collect: Callable[[str], list[Artifact]] = lambda run_id: []
+    workspace: str = ""
     graph: str = "par"
     rates: Mapping[str, str] | None = None
     settled: Callable[[str], None] = lambda run_id: None

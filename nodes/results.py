@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from ..policies.criteria import improvement, met, parse_criterion
+from ..policies.costs import costs
+from ..policies.follow_ups import follow_ups
+from ..policies.measured import outcome, reading
+from ..policies.roi import in_words, roi
 from ..schemas.approval import AUTO, Request, RequestStatus
 from ..schemas.dispatch import Dispatch, DispatchState
 from ..schemas.plan import Measure, Plan
-from ..schemas.results import Costs, FollowUp, Outcome, Results, RootCause, StepResult
+from ..schemas.results import Outcome, Results, RootCause, StepResult
 from ..schemas.run import RunRow, RunStatus
 from .endings import ending, left_behind
 from .ports import Ports
@@ -41,11 +42,19 @@ def results(state: State, *, ports: Ports) -> dict[str, Any]:
             status = ending(plan, [d for d in ports.ledger.dispatches(run_id) if d.digest == plan.digest], ports, run)
             if not status.is_over:
                 return {"run_id": run_id, "status": status.value, "summary": "the release is not decided yet"}
-        report = compose(run, status, ports, why=state.get("summary", ""))
-        for artifact in ports.report(report):
-            ports.ledger.keep(run_id, artifact)
-        ports.ledger.finish(run_id, status, report)
+        report = publish(run, status, ports, why=state.get("summary", ""))
     return {"run_id": run_id, "status": status.value, "success": report.success, "summary": one_line(report)}
+
+
+def publish(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back_to: int | None = None) -> Results:
+    """Gather what the run left, write its report, keep both with it, and end it in `status`. The caller owns the run."""
+    for artifact in ports.collect(run.id):
+        ports.ledger.keep(run.id, artifact)
+    report = compose(run, status, ports, why=why, back_to=back_to)
+    for artifact in ports.report(report):
+        ports.ledger.keep(run.id, artifact)
+    ports.ledger.finish(run.id, status, report)
+    return report
 
 
 def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back_to: int | None = None) -> Results:
@@ -58,16 +67,26 @@ def compose(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back
     rows = [d for d in ports.ledger.dispatches(run.id) if plan is not None and d.digest == plan.digest]
     asked = ports.ledger.requests(run.id)
     outcomes = outcomes_of(plan, rows) if plan else ()
+    if back_to is not None and any(d.direction == "undo" and d.state is DispatchState.DONE for d in rows):
+        outcomes = tuple(o if o.after is None else o.model_copy(update={"note": o.note or "measured before it was taken back"}) for o in outcomes)
     success = _success(status, outcomes)
     behind = _behind(plan, rows, ports, status, back_to) if plan else ()
-    cause = _root_cause(plan, rows, outcomes, status, asked, why) if plan and success is False else None
+    # Everything had been done, and a person took it back: nothing went wrong of which one could look for the cause.
+    taken_back = back_to is not None and plan is not None and all(step.status == "done" for step in _steps(plan, rows))
+    cause = _root_cause(plan, rows, outcomes, status, asked, why, taken_back=taken_back) if plan and success is False else None
+    rates = ports.rates or {}
+    spent = costs(plan, [d.receipt for d in rows if d.receipt], rates)
+    returned = roi(plan.expectation if plan else None, spent, human_usd_per_hour=rates.get("human", "0"), success=success)
+    ended_at = max((d.finished_at for d in rows if d.finished_at), default=None)
     return Results(
         run_id=run.id, digest=run.digest, status=status.value, success=success, title=run.title, outcomes=outcomes,
-        steps=_steps(plan, rows) if plan else (), costs=with_spending(_costs(plan, rows, ports.rates or {}), run.id, plan, rows, ports),
-        root_cause=cause, not_undone=behind,
-        lessons_learned=_lessons(plan, rows, outcomes, status), follow_ups=_follow_ups(plan, outcomes, behind, status, run),
+        steps=_steps(plan, rows) if plan else (), costs=with_spending(spent, run.id, plan, rows, ports), roi=in_words(returned), roi_analysis=returned, root_cause=cause,
+        not_undone=behind, lessons_learned=_lessons(plan, rows, outcomes, status),
+        follow_ups=follow_ups(
+            plan, outcomes, behind, completed=status is RunStatus.COMPLETED, run_id=run.id, requester=run.requester, now=ended_at or run.updated_at
+        ),
         artifacts=tuple(ports.ledger.artifacts(run.id)), approved_by=_approvers(asked, rows), started_at=min((d.started_at for d in rows), default=None),
-        finished_at=max((d.finished_at for d in rows if d.finished_at), default=None), metrics=ports.metrics(run),
+        finished_at=ended_at, metrics=ports.metrics(run),
         decision=_decision(run, ports), restored=_restored(plan, rows, ports, back_to) if plan is not None else (),
     )
 
@@ -94,14 +113,16 @@ def _behind(plan: Plan, rows: list[Dispatch], ports: Ports, status: RunStatus, b
 def one_line(report: Results) -> str:
     """Return the outcome in a line."""
     done = sum(step.status == "done" and not step.undone for step in report.steps)
-    verdict = {True: "success", False: "not successful", None: "success unknown (not measured)"}[report.success]
+    unknown = "not measured" if report.outcomes else "no success criterion was written"
+    verdict = {True: "success", False: "not successful", None: f"success unknown ({unknown})"}[report.success]
     return f"{report.status}: {done} of {len(report.steps)} steps done, {verdict}"
 
 
 def _success(status: RunStatus, outcomes: tuple[Outcome, ...]) -> bool | None:
-    if status is not RunStatus.COMPLETED or any(outcome.met is False for outcome in outcomes):
+    if status is not RunStatus.COMPLETED or any(one.met is False for one in outcomes):
         return False
-    return None if any(outcome.met is None for outcome in outcomes) else True
+    # No criterion at all is no success either: nobody said how one would know.
+    return True if outcomes and all(one.met for one in outcomes) else None
 
 
 def outcomes_of(plan: Plan, rows: list[Dispatch]) -> tuple[Outcome, ...]:
@@ -115,79 +136,32 @@ def _outcome(criterion: str, found: tuple[int, Measure] | None, rows: list[Dispa
     if found is None:
         return Outcome(criterion=criterion, note=_NO_MEASURE)
     number, measure = found
-    before, no_before = _reading(number, "before", measure, rows)
-    after, no_after = _reading(number, "after", measure, rows)
-    target = parse_criterion(measure.target or criterion)
-    outcome = Outcome(criterion=criterion, before=before, after=after, unit=measure.unit, target=measure.target or criterion, note=no_after or no_before)
-    if not isinstance(after, int | float):
-        return outcome.model_copy(update={"note": outcome.note or f"{measure.read} is not a number"})
-    if target is None:
-        return outcome.model_copy(update={"note": "measured; the criterion names no comparison, so nothing says whether it is met"})
-    better = improvement(before, after, target.op) if isinstance(before, int | float) else ""
-    return outcome.model_copy(update={"met": met(target, float(after), measure.unit), "improvement": better})
-
-
-def _reading(number: int, direction: str, measure: Measure, rows: list[Dispatch]) -> tuple[float | str | None, str]:
-    taken = [d for d in rows if d.direction == direction and d.step == number and d.receipt is not None]
-    if not taken:
-        return None, f"not measured {direction}"
-    receipt = taken[-1].receipt
-    assert receipt is not None
-    if not receipt.is_done:
-        return None, f"could not be measured {direction}: {receipt.summary}"
-    value: Any = receipt.output
-    for part in measure.read.split("."):
-        if isinstance(value, Mapping) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            known = ", ".join(sorted(receipt.output)) or "nothing"
-            return None, f"the output has no {measure.read}; it has {known}"
-    if isinstance(value, str):
-        try:
-            return float(value), ""
-        except ValueError:
-            return value[:200], ""
-    return (float(value), "") if isinstance(value, bool | int | float) else (None, f"{measure.read} is not a value")
+    taken = {d.direction: d.receipt for d in rows if d.direction in ("before", "after") and d.step == number and d.receipt is not None}
+    return outcome(measure, *(reading(measure, direction, taken.get(direction)) for direction in ("before", "after")))
 
 
 def _steps(plan: Plan, rows: list[Dispatch]) -> tuple[StepResult, ...]:
     found = []
     newest = {d.step: d for d in rows if d.direction == "do"}
-    taken_back = {d.step for d in rows if d.direction == "undo" and d.state is DispatchState.DONE}
+    back = {d.step: d for d in rows if d.direction == "undo"}
     for step in plan.steps:
-        undone = step.step in taken_back
+        tried = back.get(step.step)
         last = newest.get(step.step)
         receipt = last.receipt if last else None
         found.append(
             StepResult(
-                step=step.step, description=step.description or step.tool, status=last.state.value if last else "not run", undone=undone,
-                summary=receipt.summary if receipt else "", duration_ms=receipt.duration_ms if receipt else 0,
+                step=step.step, description=step.description or step.tool, status=last.state.value if last else "not run", summary=receipt.summary if receipt else "",
+                duration_ms=receipt.duration_ms if receipt else 0, undone=tried is not None and tried.state is DispatchState.DONE,
+                undo="" if tried is None else tried.receipt.summary if tried.receipt else tried.state.value.replace("_", " "),
             )
         )
     return tuple(found)
 
 
-def _costs(plan: Plan | None, rows: list[Dispatch], rates: Mapping[str, str]) -> Costs:
-    time_s = sum(d.receipt.duration_ms for d in rows if d.receipt) / 1000
-    called = sum((Decimal(d.receipt.cost_usd) for d in rows if d.receipt), Decimal(0))
-    compute = Decimal(rates.get("compute", "0")) * Decimal(str(time_s)) / 3600
-    actual = (called + compute).quantize(Decimal("0.0001"))
-    estimated = plan.estimate.cost_usd if plan else None
-    variance = ""
-    if estimated is not None and Decimal(estimated) > 0:
-        variance = f"{(actual - Decimal(estimated)) / Decimal(estimated) * 100:+.1f} %"
-    breakdown = {"calls": f"{called:.4f}", "compute": f"{compute:.4f}"} if actual else {}
-    return Costs(
-        estimated_usd=estimated, actual_usd=f"{actual.normalize():f}", estimated_time_s=plan.estimate.time_s if plan else None,
-        actual_time_s=round(time_s, 3), variance=variance, breakdown=breakdown,
-    )
-
-
-
-
-def _root_cause(plan: Plan, rows: list[Dispatch], outcomes: tuple[Outcome, ...], status: RunStatus, asked: list[Request], why: str) -> RootCause:
+def _root_cause(plan: Plan, rows: list[Dispatch], outcomes: tuple[Outcome, ...], status: RunStatus, asked: list[Request], why: str, *, taken_back: bool) -> RootCause:
+    reasons = [f"{d.actor.id}: {d.reason}" for r in asked for d in r.decisions if d.reason]
+    if taken_back:
+        return RootCause(finding=why, evidence=tuple(reasons))
     bad = [d for d in rows if d.direction == "do" and d.state not in (DispatchState.DONE, DispatchState.DISPATCHED)]
     if bad:
         last = bad[-1]
@@ -202,12 +176,13 @@ def _root_cause(plan: Plan, rows: list[Dispatch], outcomes: tuple[Outcome, ...],
     if missed and status is RunStatus.COMPLETED:
         evidence = [f"{o.criterion}: before {_value(o.before, o.unit)}, after {_value(o.after, o.unit)}" for o in missed]
         return RootCause(finding="every step was done and the criteria are still not met: the cause lies elsewhere than the plan assumed", evidence=tuple(evidence))
-    reasons = [f"{d.actor.id}: {d.reason}" for r in asked for d in r.decisions if d.reason]
     return RootCause(finding=why or f"the run was {status.value.replace('_', ' ')} before it could succeed", evidence=tuple(reasons))
 
 
 def _lessons(plan: Plan | None, rows: list[Dispatch], outcomes: tuple[Outcome, ...], status: RunStatus) -> tuple[str, ...]:
     found = []
+    if not outcomes and status is RunStatus.COMPLETED:
+        found.append("nothing says whether it worked: the problem has no success criterion, and without one success stays unknown")
     unmeasured = [o.criterion for o in outcomes if o.note.startswith(_NO_MEASURE)]
     if unmeasured:
         found.append(f"{len(unmeasured)} of {len(outcomes)} criteria could not be judged; a measure each would have told: {'; '.join(unmeasured)}")
@@ -217,18 +192,6 @@ def _lessons(plan: Plan | None, rows: list[Dispatch], outcomes: tuple[Outcome, .
         found.append(f"estimated {estimated} s, took {actual:.1f} s: the next estimate can be {'shorter' if actual < estimated else 'longer'}")
     better = [f"{o.criterion}: {o.improvement} better" for o in outcomes if o.met and o.improvement and not o.improvement.startswith(("0.0", "-"))]
     return tuple(found + better)
-
-
-def _follow_ups(plan: Plan | None, outcomes: tuple[Outcome, ...], behind: tuple[str, ...], status: RunStatus, run: RunRow) -> tuple[FollowUp, ...]:
-    found = [FollowUp(action=f"take back by hand: {what}", assignee=run.requester, priority="high") for what in behind]
-    found += [FollowUp(action=f"find out why this was not met and plan again: {o.criterion}", assignee=run.requester, priority="high") for o in outcomes if o.met is False]
-    found += [FollowUp(action=f"name a measure for: {o.criterion}", assignee=run.requester) for o in outcomes if o.note.startswith(_NO_MEASURE)]
-    found += [
-        FollowUp(action=f"review afterwards: {a.reason or a.approver or 'the plan asks for it'}", assignee=a.approver or run.requester)
-        for a in (plan.required_approvals if plan else ())
-        if a.type == "post_review" and status is RunStatus.COMPLETED
-    ]
-    return tuple(found)
 
 
 def _approvers(asked: list[Request], rows: list[Dispatch]) -> tuple[str, ...]:

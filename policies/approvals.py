@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from ..schemas.approval import Actor, Decision, Need, Stage, Verdict
+from ..schemas.approval import PERMITS, Actor, Decision, Need, Stage, Verdict
 from ..schemas.plan import Plan
 from ..schemas.risk import Level
 from ..schemas.ruling import Ruling
@@ -94,17 +94,17 @@ def may_decide(actor: Actor, verdict: Verdict, question: Need, policy: Policy, *
     """
     if not is_person(actor, policy):
         return _deny("actor.agent", f"{actor.id} is not a person; only people decide")
-    if verdict is Verdict.APPROVE and actor.id in question.not_from:
+    if verdict in PERMITS and actor.id in question.not_from:
         return _deny("separation_of_duties", f"{actor.id} asked for, wrote or edited this plan and may not approve it")
     held = set(roles_of(actor, policy))
     wanted: Sequence[str] = question.roles
-    if verdict is Verdict.APPROVE:
+    if verdict in PERMITS:
         others = [decision for decision in decisions if decision.actor.id != actor.id]
         wanted = _present(others, question, policy).roles
     if not held & set(wanted):
         first = "; the chain asks them first" if held & set(question.roles) else ""
         return _deny("actor.role", f"{actor.id} holds {_words(sorted(held))}; this takes {_words(wanted, 'or')}{first}")
-    if question.reason_required and verdict in (Verdict.APPROVE, Verdict.REJECT) and not reason.strip():
+    if question.reason_required and verdict in (*PERMITS, Verdict.REJECT) and not reason.strip():
         return _deny("reason.required", "this decision needs a reason")
     return Ruling(answer="allow", rules=question.rules)
 
@@ -146,7 +146,7 @@ def _filled(given: Sequence[Decision], question: Need, policy: Policy) -> int:
     """Return how many stages the approvals fill, in order; an approval counts for the stage that waited when it was given."""
     stage, have = 0, 0
     for decision in given:
-        if stage == len(question.chain) or decision.verdict is not Verdict.APPROVE:
+        if stage == len(question.chain) or decision.verdict not in PERMITS:
             continue
         alone = question.model_copy(update={"roles": question.chain[stage].roles, "stages": ()})
         if not may_decide(decision.actor, decision.verdict, alone, policy, reason=decision.reason).is_allowed:

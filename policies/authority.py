@@ -22,7 +22,8 @@ from .policy import Policy
 from .windows import is_open
 
 CURABLE = frozenset({"approval.missing", "approval.expired"})
-_LIVE = frozenset({DispatchState.DISPATCHED, DispatchState.DONE, DispatchState.IN_DOUBT})
+_SPENT = frozenset({DispatchState.DISPATCHED, DispatchState.DONE, DispatchState.IN_DOUBT, DispatchState.ABANDONED})
+"""What was given up may have happened, so it counts as done here."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def may_run(direction: Direction, step: int, facts: Facts, policy: Policy, *, as
     wanted = plan.measures if direction in ("before", "after") else plan.steps
     if not 1 <= step <= len(wanted):
         return _deny("plan.step", f"the plan has no {'measure' if direction in ('before', 'after') else 'step'} {step}")
-    if any(d.direction == direction and d.state in _LIVE for d in facts.dispatches):
+    if any(d.direction == direction and d.state in _SPENT for d in facts.dispatches):
         return _deny("dispatch.again", "this call was dispatched before")
     if direction == "undo":
         return _may_undo(step, facts)

@@ -24,6 +24,7 @@ from ..schemas.errors import InvalidDocument
 from ..schemas.plan import Estimate, Judgement, Measure, Plan, RequiredApproval, Window
 from ..schemas.problem import Problem
 from .durations import dollars, seconds
+from .freeze_expectation import expectation
 from .freeze_steps import frozen_steps
 from .notes import Notes, filled
 
@@ -86,6 +87,7 @@ class _Freezing:
                 required_by=self._required_by(),
                 author=author,
                 alternatives=action.alternatives,
+                expectation=expectation(document),
             )
             return plan if plan.bytes else None
         except (ValidationError, ValueError) as error:

@@ -26,7 +26,8 @@ _TEXT = ("command", "statement", "code")
 
 
 def covers(
-    grant: Grant, tool: str, args: Mapping[str, Any], level: Level, *, requester: str, contributors: Iterable[str], cost_usd: Decimal, policy: Policy, now: datetime
+    grant: Grant, tool: str, args: Mapping[str, Any], level: Level, *, requester: str, contributors: Iterable[str], cost_usd: Decimal, policy: Policy,
+    now: datetime, workspace: str = "",
 ) -> bool:
     """Tell whether this grant permits this call now."""
     if level is Level.CRITICAL or level > grant.highest or grant.tool != tool:
@@ -34,6 +35,9 @@ def covers(
     if grant.revoked_at is not None or not grant.given_at <= now < grant.expires_at or grant.uses_left < 1:
         return False
     if grant.requester and grant.requester != requester:
+        return False
+    # The same words mean something else in another folder.
+    if grant.workspace and grant.workspace != workspace:
         return False
     if grant.left_usd is not None and cost_usd > grant.left_usd:
         return False
@@ -52,11 +56,12 @@ def could_alone(actor: Actor, level: Level, policy: Policy) -> bool:
 
 def flows(
     plan: Plan, risk: PlanRisk, grants: Sequence[Grant], *, requester: str, contributors: Iterable[str], policy: Policy, now: datetime,
-    begun: Collection[int] = (),
+    begun: Collection[int] = (), workspace: str = "",
 ) -> dict[int, Grant] | None:
     """Return the grant that covers each step that would not flow by itself; `None` when some call of the plan is covered by none.
 
     Args:
+        workspace: of the run, as it was recorded.
         begun: numbers of steps that were dispatched before; their use was taken then.
 
     Uses are counted: a grant with two uses left covers two steps of a plan, not three.
@@ -84,7 +89,7 @@ def flows(
             (
                 g
                 for g in left.values()
-                if covers(g, step.tool, step.args, level, requester=requester, contributors=people, cost_usd=cost, policy=policy, now=now)
+                if covers(g, step.tool, step.args, level, requester=requester, contributors=people, cost_usd=cost, policy=policy, now=now, workspace=workspace)
             ),
             None,
         )

@@ -1,4 +1,4 @@
-"""Answers and orders of people: decide, resume, cancel, take back."""
+"""Answers and orders of people: decide, resume, cancel. Taking back is in `taking_back.py`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 from ..policies.policy import Policy
 from ..schemas.approval import Actor, Question, Request, Verdict
-from ..schemas.errors import IllegalTransition, NotAllowed, RunBusy, StaleDecision
+from ..schemas.errors import NotAllowed, RunBusy, StaleDecision
 from ..schemas.plan import Plan
-from ..schemas.run import RunStatus
 from ..tools.toolbox import Toolbox
 from . import identity
 from .edits import edited
@@ -32,6 +31,8 @@ class Answering:
     ports: Any
     run: Callable[[str], Run]
     _drive: Callable[[str], None]
+    _take_back: Callable[..., None]
+    _hold_workspace: Callable[[str], None]
     _resume_patiently: Callable[[str], None]
 
     def decide(
@@ -52,14 +53,16 @@ class Answering:
             NotAllowed: this actor's answer would not count.
             StaleDecision: the request is settled, expired, or about other bytes.
         """
+        self.ledger.look_again()
         who = self.actor if actor is None else identity.named(actor, self.policy)
         try:
             answer = Verdict(verdict)
         except ValueError:
             raise NotAllowed(f"{verdict!r} is not an answer", hint=f"answer with one of {', '.join(v.value for v in Verdict)}") from None
         reason = said(reason)
-        self.ledger.look_again()
         request = self.ledger.request(request_id)
+        if answer is not Verdict.REJECT:
+            self._hold_workspace(request.run_id)
         changed = self._edit(request, edit, who) if answer is Verdict.EDIT else None
         if request.kind is Question.IN_DOUBT:
             # Only while nothing of the run lives can anybody know that the step will not still happen.
@@ -88,8 +91,14 @@ class Answering:
         """
         row = self.ledger.run(run_id)
         if row.status.is_over and self.ledger.results(run_id) is not None:
+            if self.ledger.back_to(run_id) is not None:
+                self._hold_workspace(run_id)
+                with self.locks.own(run_id):
+                    self._take_back(run_id)
             return self.run(run_id)
         self.ledger.look_again()
+        if not row.status.is_over:
+            self._hold_workspace(run_id)
         with self.locks.own(run_id):
             self._drive(run_id)
         return self.run(run_id)
@@ -99,30 +108,6 @@ class Answering:
         self.ledger.cancel(run_id, self.actor, said(reason))
         with contextlib.suppress(RunBusy):
             self.resume(run_id)
-        return self.run(run_id)
-
-    def rollback(self, run_id: str, *, to: int = 0) -> Run:
-        """Take back what a run did, last step first. See `Run.rollback`."""
-        from ..nodes.endings import left_behind
-        from ..nodes.results import compose
-        from ..nodes.rollback import take_back
-
-        row = self.ledger.run(run_id)
-        plan = self.ledger.plan(run_id)
-        rows = [d for d in self.ledger.dispatches(run_id) if d.digest == row.digest]
-        if not row.status.is_over or row.status is RunStatus.ROLLED_BACK or plan is None or not any(d.direction == "do" for d in rows):
-            raise IllegalTransition(f"run {run_id} is {row.status.value}; there is nothing to take back", hint=f"`assent show {run_id}` tells what it did")
-        self._may_take_back(row.requester)
-        with self.locks.own(run_id):
-            self.ledger.ask_back(run_id, self.actor, to)
-            take_back(run_id, self.ports, to=to)
-            rows = [d for d in self.ledger.dispatches(run_id) if d.digest == row.digest]
-            whole = to == 0 and not left_behind(plan, rows, self.ports)
-            status = RunStatus.ROLLED_BACK if whole else row.status
-            report = compose(row, status, self.ports, back_to=to)
-            for artifact in self.ports.report(report):
-                self.ledger.keep(run_id, artifact)
-            self.ledger.finish(run_id, status, report)
         return self.run(run_id)
 
     async def adecide(self, request_id: str, verdict: str, **given: Any) -> Run:
@@ -138,9 +123,3 @@ class Answering:
         if plan is None or plan.digest != request.digest:
             raise StaleDecision(f"request {request.id} is about another version of the plan", hint="`assent inbox` lists what waits")
         return edited(plan, edit, self.tools, author=who.id)
-
-    def _may_take_back(self, requester: str) -> None:
-        from ..policies.approvals import roles_of
-
-        if self.actor.kind != "human" or not (roles_of(self.actor, self.policy) or self.actor.id == requester):
-            raise NotAllowed(f"{self.actor.id} may not take this back", hint="the requester may, and anybody who holds a role")

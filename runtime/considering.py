@@ -18,7 +18,6 @@ from ..policies.plan_risk import PlanRisk
 from ..policies.redact import redact
 from ..schemas.errors import ModelFailed
 from ..schemas.opinion import KeptOpinion, OpinionReview
-from ..schemas.plan import Plan
 from ..schemas.prompt import Usage
 from .authoring import Authoring
 
@@ -32,7 +31,7 @@ _LONGEST_REASON = 300
 class Considering(Authoring):
     """Second opinions, for the runtime; whoever plans asks for them."""
 
-    _weighed: Callable[[Plan], PlanRisk]
+    _weighed: Callable[..., PlanRisk]
 
     def consider(self, run_id: str) -> None:
         """Ask the model what the rules leave open about the plan in force of a run, and record the answers. Does nothing the second time."""
@@ -47,7 +46,7 @@ class Considering(Authoring):
         from .models.exchange import Journal, keep_exchange
         from .second_opinion import open_intents, open_principles
 
-        risk = self._weighed(plan)
+        risk = self._weighed(plan, self.ledger.workspace(run_id))
         intents = open_intents(plan, [one.level for one in risk.steps]) if plan.asked else ()
         steps = [question for _, question in intents if question is not None]
         principles = list(open_principles(plan, risk.whole.level, self.policy.principles))

@@ -121,7 +121,7 @@ class Delivering:
         called = next((e.data for e in reversed(events) if e.type == "phase.began" and e.data.get("plan") == plan.digest), None)
         if called is not None:
             return Staffing.model_validate({**called["staffing"], "agents": len(called["agents"])})
-        risk = self.ledger.risk(plan)
+        risk = self.ledger.risk(plan, run_id)
         assessed = next((e.data["level"] for e in reversed(events) if e.type == "risk.assessed" and e.data["digest"] == plan.digest), risk.whole.level)
         return staffing(change_of(plan, Level(assessed), tuple(one.level for one in risk.steps)))
 
@@ -131,7 +131,7 @@ class Delivering:
 
         plan = self._planned(run_id)
         rows = [one for one in self.ledger.dispatches(run_id) if one.digest == plan.digest]
-        return rehearse(plan, rows, self.ledger.risk(plan).steps, self.tools, self.place(run_id), without=self._within, how=self.policy.delivery.rehearse)
+        return rehearse(plan, rows, self.ledger.risk(plan, run_id).steps, self.tools, self.place(run_id), without=self._within, how=self.policy.delivery.rehearse)
 
     def finalise(self, run_id: str) -> tuple[FinalConsolidation, Any]:
         """Write the final consolidation of a run with what is known now, and return it with its decision.

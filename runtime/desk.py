@@ -25,6 +25,7 @@ class Desk:
     ledger: Ledger
     actor: Actor
     decide: Callable[..., Run]
+    _where: Callable[[], str]
 
     def inbox(
         self, *, limit: int = 50, mine: bool = False, risk: str = "", tag: str = "", older_than: str | float = 0, order: str = "oldest",
@@ -82,7 +83,7 @@ class Desk:
             plan = self.ledger.plan(request.run_id)
             if plan is None or plan.digest != digest:
                 raise NotAllowed(f"the plan of {request.id} is no longer in force", hint="look at it again")
-            level = max(request.risk, self.ledger.risk(plan).whole.level, key=lambda one: one.rank)
+            level = max(request.risk, self.ledger.risk(plan, request.run_id).whole.level, key=lambda one: one.rank)
             if level > Level.MEDIUM:
                 raise NotAllowed(f"{request.id} is {level.value}; only LOW and MEDIUM are approved together", hint="decide it by itself")
             # Everything that runs, and when it may.
@@ -98,7 +99,7 @@ class Desk:
         Args:
             tool: the tool that it covers.
             valid_for: seconds, or text such as `1 hour`.
-            fields: `command`, `path` or `host` (at least one), `uses` (5), `budget_usd`, `highest` (HIGH; never CRITICAL), `requester`, `reason`.
+            fields: `workspace` (this door's; empty for any), `command`, `path` or `host` (at least one), `uses` (5), `budget_usd`, `highest` (HIGH; never CRITICAL), `requester`, `reason`.
 
         Raises:
             InvalidDocument, NotAllowed: it is not narrow, or you could not approve it alone.
@@ -107,7 +108,7 @@ class Desk:
             lasts = seconds(valid_for) if isinstance(valid_for, str) else int(valid_for)
         except ValueError as error:
             raise NotAllowed(f"valid_for: {error}", hint="for example `1 hour`") from error
-        return self.ledger.give_grant(self.actor, {"uses": 5, **fields, "tool": tool}, valid_for_s=lasts)
+        return self.ledger.give_grant(self.actor, {"uses": 5, "workspace": self._where(), **fields, "tool": tool}, valid_for_s=lasts)
 
     def grants(self, *, live: bool = True) -> list[Grant]:
         """Return standing grants: those that still cover something, or all."""

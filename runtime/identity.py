@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import os
 import pwd
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,7 +79,9 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InvalidConfiguration(f"not an actor: {where}: {first['msg']}", hint='for example actor="alice"', key=where) from error
-    if not isinstance(actor, Actor):
+    if isinstance(actor, Actor):
+        _hold_name(actor)
+    else:
         raise InvalidConfiguration(f"expected the id of an actor, found {actor!r}", hint='for example actor="alice"')
     if is_marked():
         return as_marked(actor)
@@ -89,3 +92,16 @@ def named(actor: Actor | str | Mapping[str, Any], policy: Policy) -> Actor:
         return actor.model_copy(update={"roles": ALL_ROLES})
     # Roles that were only asserted would let one person be the two whom a critical plan takes.
     return actor.model_copy(update={"roles": ()}) if actor.assurance is Assurance.ASSERTED else actor
+
+
+def _hold_name(actor: Actor) -> None:
+    """Refuse a name that could be taken for another one, or for what needs no person.
+
+    Raises:
+        InvalidConfiguration: it begins or ends with a blank, is not printable or not in Unicode's composed form, or is one of ours.
+    """
+    name = actor.id
+    if name != name.strip() or not name.isprintable() or unicodedata.normalize("NFC", name) != name:
+        raise InvalidConfiguration(f"not a name: {name!r}", hint="printable characters, without a blank at either end", key="id")
+    if actor.kind == "human" and (name.casefold() == "system" or name.casefold().startswith("system:")):
+        raise InvalidConfiguration(f"{name!r} is not the name of a person", hint='names that begin with "system" are those of assent itself', key="id")

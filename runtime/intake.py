@@ -48,7 +48,7 @@ def take_in(request: Any) -> dict[str, Any]:
     if isinstance(request, Path):
         return _file(request)
     if not isinstance(request, str) or not request.strip():
-        raise InvalidDocument([Complaint(where="request", expected="text, a path, a mapping, a Problem or a Plan", found=type(request).__name__)])
+        raise InvalidDocument([Complaint(where="request", expected="text, a path, a mapping, a Problem or a Plan", found="nothing" if isinstance(request, str) else type(request).__name__)])
     single = "\n" not in request.strip()
     if single and request.strip().endswith(_ENDINGS):
         return _file(Path(request.strip()))
@@ -80,6 +80,9 @@ def read(ask: Any, tools: Toolbox, *, author: str = "") -> Reading:
     """
     ask = take_in(ask)
     if "words" in ask:
+        path = _path_of(ask["words"])
+        if path:
+            raise InvalidDocument([Complaint(where="request", expected="the path of a document that ends in .yaml, .yml or .json", found=path)])
         raise ModelNeeded(
             "plain language needs a model, and none is configured",
             hint='set OPENAI_API_KEY and pass model="openai:…" (`--model` on the command line, `model:` in config.yaml); '
@@ -129,7 +132,18 @@ def said(reason: str) -> str:
     return reason
 
 
+def _path_of(words: str) -> str:
+    """Return what words name that were perhaps meant as a path; nothing where they are words."""
+    try:
+        path = Path(words)
+        return f"a folder, {words}" if path.is_dir() else f"the file {words}" if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
 def _file(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise NotFound(f"{path} is a folder, not a document", hint="give the path of a YAML or JSON file")
     if not path.is_file():
         raise NotFound(f"there is no file {path}", hint="check the path; `assent new plan.yaml` writes a document to start from")
     if path.stat().st_size > LARGEST_BYTES:

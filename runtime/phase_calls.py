@@ -81,7 +81,7 @@ class PhaseCalls:
             run_id = run_id_of(self._about, f"{place}.{number}" if number else place, asked)
             assert run_id is not None
             run = self._begun(plan, run_id)
-            if run.status is not RunStatus.IN_DOUBT or self._runtime.ledger.risk(plan).whole.level is not Level.LOW or number == _MOST_ANEW:
+            if run.status is not RunStatus.IN_DOUBT or self._runtime.ledger.risk(plan, run.id).whole.level is not Level.LOW or number == _MOST_ANEW:
                 return run
             # It only reads, so whether it happened makes no difference to anybody.
             self._runtime.cancel(run.id, "the agent that wanted to look was stopped; it looks anew")

@@ -58,7 +58,7 @@ class Run:
     def risk(self) -> Risk | None:
         """The risk of the plan in force under the rules of now; `None` while there is no plan."""
         plan = self.plan
-        return None if plan is None else self._runtime.ledger.risk(plan).whole
+        return None if plan is None else self._runtime.ledger.risk(plan, self.id).whole
 
     @property
     def requests(self) -> list[Request]:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ..policies.policy import Policy
+from ..policies.risk.surroundings import Surroundings
 from ..schemas.agent_message import AgentMessage
 from ..schemas.approval import Actor
-from ..schemas.errors import AssentError, IllegalTransition
+from ..schemas.errors import AssentError, IllegalTransition, StoreCorrupt
 from ..schemas.event import Anchor, Verification
 from ..schemas.run import RunStatus
 from ..tools.toolbox import Toolbox, standard
@@ -22,11 +24,14 @@ from .desk import Desk
 from .driving import Driving
 from .home import Home
 from .keep import Keep
+from .ledger.backup import with_remedy
 from .ledger.ledger import Ledger
 from .locks import Locks
+from .placing import Placing
 from .run import Run
-from .settings import read_settings
+from .settings import files_of, read_settings, signature
 from .starting import Starting
+from .taking_back import TakingBack
 from .upkeep import Upkeep, read_channels
 from .weighing import Weighing
 from .wiring import Wiring
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
     from .notify.deliver import Background
 
 
-class Runtime(Starting, Answering, Considering, Delivering, Driving, Desk, Upkeep, Wiring, Weighing):
+class Runtime(Starting, Answering, TakingBack, Considering, Delivering, Driving, Desk, Upkeep, Wiring, Weighing, Placing):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(
@@ -54,15 +59,25 @@ class Runtime(Starting, Answering, Considering, Delivering, Driving, Desk, Upkee
         if not self.workspace.is_dir():
             raise IllegalTransition(f"the workspace {self.workspace} is not a folder", hint="give a folder that exists with --workspace")
         self.home = Home.make(home)
+        self._config, self._asserted = config, actor
+        self._files = files_of(self.home.root, config)
+        self._signature = signature(self._files)
         self.settings, self.policy = read_settings(self.home.root, config)
         self.model = model if model is not None else self.settings.model
-        self._actor = identity.at_the_door(actor, self.policy)
+        self.actor = identity.at_the_door(actor, self.policy)
         self.clock = _clock(clock)
         self.tools = tools if tools is not None else standard()
         self.keep = Keep(self.home.artifacts)
         self.locks = Locks(self.home.locks)
         self.channels, routes = read_channels(self.settings, self.policy)
-        self.ledger = Ledger(self.home.ledger, policy=self.policy, assess=self._assess, clock=self.clock, routes=routes)
+        self._seen: dict[Path, Surroundings] = {}
+        try:
+            self.ledger = Ledger(
+                self.home.ledger, policy=self.policy, assess=self._assess, clock=self.clock, routes=routes, rules=self._rules,
+            )
+        except StoreCorrupt as error:
+            with_remedy(error, self.home.root)
+            raise
         self.agents = dict(agents or {})
         self.on_phase: Callable[[dict[str, Any]], None] = _nothing
         self._threads: dict[str, threading.Thread] = {}
@@ -73,11 +88,22 @@ class Runtime(Starting, Answering, Considering, Delivering, Driving, Desk, Upkee
     @property
     def actor(self) -> Actor:
         """Who stands at this door; no person while an agent's tool has it in hand."""
+        if self._known_under is not self.policy and not identity.is_marked():
+            self.actor = identity.at_the_door(self._asserted, self.policy)  # the rules changed, and with them perhaps the roles
         return identity.as_marked(self._actor)
 
     @actor.setter
     def actor(self, actor: Actor) -> None:
-        self._actor = actor
+        self._actor, self._known_under = actor, self.policy
+
+    def _rules(self) -> Policy:
+        """Return the rules as they stand in the files now."""
+        seen = signature(self._files)
+        if seen != self._signature:
+            self.settings, self.policy = read_settings(self.home.root, self._config)
+            self._seen.clear()
+            self._signature = seen
+        return self.policy
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +159,7 @@ def open(
 
     Args:
         home: folder for ledger.db, checkpoints.db, artifacts/ and config.yaml; made where it is missing.
-        workspace: folder to which steps are confined and in which they start.
+        workspace: folder to which steps of new runs are confined and in which they start; a run that exists keeps its own.
         config: path or mapping laid over config.yaml.
         model: "openai:gpt-…", a LangChain chat model, or None.
         actor: who stands at this door; the operating-system user by default.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -56,6 +57,24 @@ def read_settings(home: Path, config: str | Path | Mapping[str, Any] | None) -> 
         key = ".".join(str(part) for part in first["loc"])
         raise InvalidConfiguration(f"{key}: {first['msg']}", hint=f"mend `{key}` in {' or '.join(name for name, _ in layers)}", key=key) from error
     return found, read_policy(*rules)
+
+
+def files_of(home: Path, config: str | Path | Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the files from which settings are read, whether they are there or not."""
+    return (str(home / "config.yaml"), *([str(config)] if isinstance(config, str | Path) else []))
+
+
+def signature(files: tuple[str, ...]) -> tuple[tuple[int, int, int] | None, ...]:
+    """Return what tells whether files are still the same: inode, size and time of change of each; `None` where there is none. Asked for each step."""
+    return tuple(map(_seen, files))
+
+
+def _seen(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path object costs more than the question
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _file(path: Path) -> Mapping[str, Any]:

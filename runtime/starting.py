@@ -34,6 +34,7 @@ class Starting:
     planner: Planner | None
     resume: Callable[[str], Run]
     run: Callable[[str], Run]
+    asking: Callable[[Mapping[str, Any]], dict[str, Any]]
     _read: Callable[[Any], Reading]
     _drive: Callable[[str], None]
     check_model: Callable[[], None]
@@ -57,6 +58,7 @@ class Starting:
         if graph not in GRAPHS:
             raise NotAllowed(f"there is no graph {graph!r}", hint=f"the graphs are: {', '.join(GRAPHS)}")
         ask = take_in(request)
+        self.ledger.renew_rules()
         if run_id is not None and self._is_admitted(run_id, ask, graph):
             return self.resume(run_id) if wait else self.run(run_id)
         run_id = run_id or "run_" + uuid.uuid4().hex[:16]
@@ -65,7 +67,7 @@ class Starting:
         reading = self._read(ask)
         plan, own_tier = reading.plan, tier if tier is not None else reading.tier
         with self.locks.own(run_id), self.ledger.together():
-            self.ledger.admit(run_id, {"request": ask}, graph=graph, tier=own_tier, title=plan.problem.title, requester=self.actor.id)
+            self.ledger.admit(run_id, self.asking(ask), graph=graph, tier=own_tier, title=plan.problem.title, requester=self.actor.id)
             self.ledger.freeze(run_id, plan, editor=plan.author or self.actor.id)
             if reading.hints:
                 self.ledger.note(run_id, "problem.vague", hints=[str(hint) for hint in reading.hints])
@@ -80,7 +82,7 @@ class Starting:
             known = self.ledger.ask(run_id)
         except NotFound:
             return False
-        if known != canonical({"request": ask}) or self.ledger.run(run_id).graph != graph:
+        if known != canonical(self.asking(ask)) or self.ledger.run(run_id).graph != graph:
             raise NotAllowed(f"run {run_id} was started for something else", hint="give another run_id, or none")
         return True
 
@@ -88,7 +90,7 @@ class Starting:
         self.check_model()
         # Admitted before the model is asked: a reply costs money, and a run that is admitted can go on after a crash.
         with self.locks.own(run_id):
-            self.ledger.admit(run_id, {"request": ask}, graph=graph, tier=tier, title=str(ask["words"])[:80], requester=self.actor.id)
+            self.ledger.admit(run_id, self.asking(ask), graph=graph, tier=tier, title=str(ask["words"])[:80], requester=self.actor.id)
             if wait:
                 self._drive(run_id)
         if not wait:

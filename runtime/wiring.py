@@ -35,6 +35,7 @@ class Wiring:
     policy: Policy
     clock: Any
     place: Any
+    _where: Any
     author: Any
     claims: Any
     settled: Any
@@ -59,6 +60,7 @@ class Wiring:
     def ports(self) -> Ports:
         """What the stations of this home can touch; for embedding `graphs.par.build(ports)` in another graph."""
         from ..nodes.ports import Ports
+        from .collect import collect
         from .report import write_report
 
         return Ports(
@@ -70,7 +72,12 @@ class Wiring:
             claims=self.claims,
             settled=self.settled,
             consider=self.consider,
-            report=lambda report: write_report(report, self.keep, self.clock(), known=self.known_secrets),
+            report=lambda report: write_report(report, self.keep, self.clock(), plan=self.ledger.plan(report.run_id), known=self.known_secrets),
+            collect=lambda run_id: collect(
+                run_id, self.ledger.plan(run_id), self.ledger.dispatches(run_id), tools=self.tools, place=self.place(run_id), keep=self.keep,
+                now=self.clock(), known=self.known_secrets,
+            ),
+            workspace=self._where(),
             requester=self.actor.id,
             known_secrets=self.known_secrets,
             metrics=self.metrics_of,

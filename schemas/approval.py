@@ -50,6 +50,10 @@ class Verdict(StrEnum):
     ABANDON = "abandon"
 
 
+PERMITS = frozenset({Verdict.APPROVE, Verdict.DID_NOT_HAPPEN})
+"""The answers after which something runs: a plan, or again a call of which people found that it did not happen."""
+
+
 class Question(StrEnum):
     """What a request asks about."""
 
@@ -147,5 +151,5 @@ class Request(Noun):
 
     @property
     def approvals(self) -> tuple[Decision, ...]:
-        """The approvals that count."""
-        return tuple(d for d in self.decisions if d.counted and d.verdict is Verdict.APPROVE)
+        """The approvals that count; of a call in doubt, the answers that it did not happen, which let it run again."""
+        return tuple(d for d in self.decisions if d.counted and d.verdict in PERMITS)

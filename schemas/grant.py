@@ -20,6 +20,7 @@ class Grant(Noun):
     command: str = Field(default="", description="Exactly this command, statement or code; empty: not bound to one.")
     path: str = Field(default="", description="This path or anything below it, relative to the workspace; empty: not bound to one.")
     host: str = Field(default="", description="This host; empty: not bound to one.")
+    workspace: str = Field(default="", description="The workspace that its path and its command are about, as runs record theirs; empty: any.")
     requester: str = Field(default="", description="Only for runs that this actor asked for; empty: for anybody's.")
     highest: Level = Level.HIGH
     uses: int = Field(ge=1, le=1000, description="How many calls it covers.")

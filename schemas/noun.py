@@ -28,6 +28,55 @@ At = Annotated[datetime, AfterValidator(_aware), PlainSerializer(stamp, return_t
 """An aware UTC time."""
 
 
+class FrozenDict(dict[str, Any]):
+    """A JSON object that does not change. What was approved is what runs, also when somebody else holds the same plan in their hands."""
+
+    __slots__ = ()
+
+    def _refuse(self, *given: Any, **more: Any) -> Any:
+        raise TypeError("this does not change; make a changed copy, for example {**args, 'key': value}")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenDict:
+        """Return itself; what does not change needs no copy."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild it whole."""
+        return FrozenDict, (dict(self),)
+
+
+class FrozenList(list[Any]):
+    """A JSON array that does not change."""
+
+    __slots__ = ()
+
+    def _refuse(self, *given: Any, **more: Any) -> Any:
+        raise TypeError("this does not change; make a changed copy, for example [*values, value]")
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenList:
+        """Return itself; what does not change needs no copy."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild it whole."""
+        return FrozenList, (list(self),)
+
+
+def frozen(value: Any) -> Any:
+    """Return a JSON value in a form that does not change, all the way down."""
+    if isinstance(value, dict):
+        return FrozenDict({key: frozen(inner) for key, inner in value.items()})
+    return FrozenList(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(frozen)]
+"""A JSON object that does not change once it was read."""
+
+
 class Noun(BaseModel):
     """A frozen value with closed fields."""
 

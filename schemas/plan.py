@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from .canonical import canonical, digest, parse
-from .noun import At, Noun
+from .noun import At, FrozenDict, JsonObject, Noun
 from .problem import Problem
 from .risk import Level
 
@@ -26,7 +26,7 @@ class Call(Noun):
     """A tool and its arguments."""
 
     tool: str = Field(min_length=1)
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: JsonObject = Field(default_factory=FrozenDict)
 
 
 class Step(Noun):
@@ -35,7 +35,7 @@ class Step(Noun):
     step: int = Field(ge=1, description="Position, from 1.")
     description: str = ""
     tool: str = Field(min_length=1)
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: JsonObject = Field(default_factory=FrozenDict)
     risk: Level | None = Field(default=None, description="Declared by the author; can raise the assessed risk, never lower it.")
     reversible: bool | None = Field(default=None, description="What the author says; what the tool can undo is shown beside it.")
     undo: Call | None = Field(default=None, description="What takes this step back, where the tool does not know by itself.")
@@ -54,7 +54,7 @@ class Measure(Noun):
 
     criterion: str = Field(min_length=1)
     tool: str = Field(min_length=1)
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: JsonObject = Field(default_factory=FrozenDict)
     read: str = Field(min_length=1, description="The field of the tool's output: p50_ms, p95_ms, value, rows, exit_code, or a dotted path.")
     unit: str = ""
     target: str = Field(default="", description="A comparison such as `< 20`; read from the criterion where it is empty.")
@@ -88,6 +88,23 @@ class Judgement(Noun):
     likelihood: Grade | None = None
     impact: Grade | None = None
     mitigation: str = ""
+
+
+class WantedFollowUp(Noun):
+    """Something that the author wants done afterwards, by whom and until when."""
+
+    action: str = Field(min_length=1)
+    assignee: str = ""
+    due_date: str = ""
+    priority: str = ""
+
+
+class Expectation(Noun):
+    """What the author expects the solution to save, which the return on investment is held against, and what is to be done afterwards."""
+
+    saves_usd_per_week: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?$")
+    saves_time_s_per_week: int | None = Field(default=None, ge=0)
+    follow_ups: tuple[WantedFollowUp, ...] = ()
 
 
 class Window(Noun):
@@ -126,6 +143,7 @@ class Plan(Noun):
     asked: str = Field(default="", description="The words from which a model wrote it; empty for a written document.")
     alternatives: tuple[str, ...] = Field(default=(), description="What was considered and not chosen.")
     warnings: tuple[str, ...] | None = Field(default=None, description="What its author, a model, was shown and tried to steer it; absent: nothing.")
+    expectation: Expectation | None = Field(default=None, description="Absent where the author expects nothing that could be held against the cost.")
 
     @model_validator(mode="after")
     def _numbered(self) -> Plan:

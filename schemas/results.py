@@ -30,6 +30,7 @@ class StepResult(Noun):
     summary: str = ""
     duration_ms: int = 0
     undone: bool = False
+    undo: str = Field(default="", description="What became of taking it back, in words; empty where nobody tried.")
 
 
 class Costs(Noun):
@@ -47,6 +48,19 @@ class Costs(Noun):
     models_tokens: int = Field(default=0, description="Input and output of all their answers.")
     models_time_s: float = 0
     budget: dict[str, str] = Field(default_factory=dict, description="What was taken of each limit, in words.")
+    human_time_s: int | None = Field(default=None, description="People's time as the document estimates it; nobody measures it. None: not estimated.")
+    human_usd: str | None = Field(default=None, description="That time at the configured rate; not part of `actual_usd`. None: not known.")
+
+
+class Roi(Noun):
+    """What the solution saves a week, as the author declares it, against what the run cost."""
+
+    time_saved_per_week: str = ""
+    cost_saved_per_week: str = Field(default="", description="In USD, with its sign.")
+    total_cost: str = Field(default="", description="Calls, computing and people, in USD, with its sign.")
+    roi_ratio: str = Field(default="", description="One week's saving to the cost, such as `23.4:1`. Empty where it is not known; `note` says why.")
+    payback_period: str = ""
+    note: str = ""
 
 
 class FollowUp(Noun):
@@ -54,8 +68,11 @@ class FollowUp(Noun):
 
     action: str
     assignee: str = ""
-    due_date: str = ""
+    due_date: str = Field(default="", description="ISO date.")
     priority: str = ""
+    problem: str = Field(default="", description="What the follow-up workflow is to solve, where there is one.")
+    workflow_id: str = Field(default="", description="Name of the follow-up workflow.")
+    document: str = Field(default="", description="Artifact of this run that holds the follow-up workflow, ready to be completed and run.")
 
 
 class RootCause(Noun):
@@ -82,12 +99,13 @@ class Results(Noun):
     run_id: str
     digest: str = ""
     status: str
-    success: bool | None = Field(default=None, description="None: a criterion was not measured and none failed.")
+    success: bool | None = Field(default=None, description="None: nobody can say; no criterion was written, or one was not measured and none failed.")
     title: str = ""
     outcomes: tuple[Outcome, ...] = ()
     steps: tuple[StepResult, ...] = ()
     costs: Costs = Field(default_factory=Costs)
-    roi: str = ""
+    roi: str = Field(default="", description="The return in words: a ratio such as `23.4:1`, or why it is not known.")
+    roi_analysis: Roi | None = None
     root_cause: RootCause | None = None
     not_undone: tuple[str, ...] = Field(default=(), description="Effects that could not be taken back, in words.")
     restored: tuple[str, ...] = Field(default=(), description="What was seen of each step after the run was taken back.")

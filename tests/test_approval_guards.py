@@ -25,8 +25,9 @@ chain, ask on the second on which a grant ends), and those it has now. Found by 
 
 Found by their scenario only, because the machine's steps neither fail nor crash, its agents have no tier, and nobody in it writes to the database:
 a run that is over does nothing, a call is dispatched once, an agent's tier holds at dispatch, the log holds every decision, a retry takes a grant that
-holds now. Three guards stand behind one another ("critical is never granted"), and two each ("a revoked grant covers nothing", "the end of a grant is
-outside", "a grant of something else covers nothing"): there all of them are removed, because one alone is made good by the next.
+holds now. Three guards stand behind one another ("critical is never granted"), and two each
+("uses are counted", "the end of a grant is outside", "a grant of
+something else covers nothing"; three also for "a revoked grant covers nothing"): there all of them are removed, because one alone is made good by the next.
 """
 
 from __future__ import annotations
@@ -459,6 +460,8 @@ def retry_after_the_grant_was_revoked(world: World) -> None:
 # --- the guards ------------------------------------------------------------------------------------------------------------------------
 
 _APPROVALS, _AUTHORITY, _GRANTS = "policies.approvals", "policies.authority", "policies.grants"
+_AS_LOGGED = ("runtime.ledger.grants", "_is_used_as_logged", "return ", "return True or ")
+"""Behind what a row says of a grant stands what the log says of it."""
 _ASKING, _EFFECTS, _REQUESTS, _STORED, _STANDING = (f"runtime.ledger.{name}" for name in ("asking", "effects", "requests", "grants", "standing"))
 
 GUARDS = (
@@ -496,7 +499,7 @@ GUARDS = (
         (_GRANTS, "could_alone", "stages[0].approvals == 1", "True"),
     )),
     Guard("a grant has a highest level", grant_up_to_medium, ((_GRANTS, "covers", "level > grant.highest or", ""),)),
-    Guard("uses are counted", grant_used_up, ((_STORED, "use", "used = used + 1", "used = used"),)),
+    Guard("uses are counted", grant_used_up, ((_STORED, "use", "used = used + 1", "used = used"), _AS_LOGGED)),
     Guard("uses are counted inside a plan", grant_for_one_call_of_two, ((_GRANTS, "flows", '"used": grant.used + 1', '"used": grant.used'),)),
     Guard("a grant covers its command", grant_of_another_command, ((_GRANTS, "_matches", "if grant.command and", "if False and"),)),
     Guard("a grant covers its requester", grant_for_another_requester, ((_GRANTS, "covers", "if grant.requester and", "if False and"),)),
@@ -506,7 +509,7 @@ GUARDS = (
     Guard("a grant is given by who may", grant_by_an_outsider, ((_STANDING, "Standing.give_grant", "if not granting.could_alone(actor, grant.highest, self.policy):", "if False:"),)),
     Guard("a grant is revoked by who may", grant_revoked_by_an_outsider, ((_STANDING, "Standing.revoke_grant", 'if actor.kind != "human" or (', "if False and ("),)),
     Guard("a revoked grant covers nothing", grant_revoked_before_the_window, (
-        (_STORED, "live", "revoked_at IS NULL AND ", ""), (_GRANTS, "covers", "grant.revoked_at is not None or", ""),
+        (_STORED, "live", "revoked_at IS NULL AND ", ""), (_GRANTS, "covers", "grant.revoked_at is not None or", ""), _AS_LOGGED,
     )),
     Guard("the end of a grant is outside", grant_on_its_last_second, (
         (_STORED, "live", "expires_at > ?", "expires_at >= ?"), (_GRANTS, "covers", "now < grant.expires_at", "now <= grant.expires_at"),

@@ -265,7 +265,7 @@ def test_a_plan_with_other_bytes_than_those_in_force_is_refused() -> None:
     assert rules_of(run=row(digest="")) == ("plan.other",)
 
 
-@pytest.mark.parametrize(("state", "refused"), [("dispatched", True), ("done", True), ("in_doubt", True), ("failed", False), ("not_started", False), ("abandoned", False)])
+@pytest.mark.parametrize(("state", "refused"), [("dispatched", True), ("done", True), ("in_doubt", True), ("failed", False), ("not_started", False), ("abandoned", True)])
 def test_a_call_is_dispatched_once_while_it_may_have_happened(state: str, refused: bool) -> None:
     assert (rules_of(dispatches=[dispatch("do", state)]) == ("dispatch.again",)) is refused
     assert rules_of(dispatches=[dispatch("undo", state)]) == ("approvals.HIGH",), "an undo is another call"

@@ -39,7 +39,7 @@ from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FrozenClock, Recorder, authenticated, recorded
 from assent.schemas.approval import RequestStatus
 from assent.schemas.canonical import canonical, digest
-from assent.schemas.errors import AssentError, StaleDecision
+from assent.schemas.errors import AssentError, NotAllowed, StaleDecision
 from assent.schemas.grant import Grant
 from assent.schemas.plan import Plan
 from assent.schemas.risk import Level
@@ -704,6 +704,65 @@ def a_grant_that_the_log_does_not_know(s: Scene) -> None:
     s.sql("UPDATE run SET status = 'running'")
     s.force(runtime, run)
     runtime.start(recorded({"effect": "b", "level": "MEDIUM", "path": "here"}))
+
+
+_CALL: dict[str, Any] = {"effect": "a", "level": "MEDIUM", "path": "here"}
+
+
+def _used_up(s: Scene) -> Runtime:
+    """A grant for one use, used."""
+    s.door("ada").grant("recorder", path="here", uses=1)
+    runtime = s.door()
+    assert runtime.start(recorded({**_CALL, "effect": "first"})).status == "completed"
+    s.legitimate = ["first"]
+    return runtime
+
+
+@attack()
+def a_used_up_grant_whose_uses_were_set_back(s: Scene) -> None:
+    runtime = _used_up(s)
+    s.sql("UPDATE standing_grant SET used = 0")
+    s.sql("DELETE FROM grant_use")
+    run = runtime.start(recorded(_CALL))
+    assert run.status == "awaiting_approval" or len(s.recorder.names) > 1
+    s.force(runtime, run)
+    later = s.door()
+    s.force(later, later.start(recorded(_CALL)))
+
+
+@attack()
+def a_grant_whose_money_was_set_back(s: Scene) -> None:
+    s.door("ada").grant("recorder", path="here", uses=5, budget_usd="1")
+    runtime = s.door()
+    plan = recorded(_CALL)
+    dear = plan.model_copy(update={"steps": (plan.steps[0].model_copy(update={"cost_usd": "1"}),)})
+    assert runtime.start(dear).status == "completed"
+    s.legitimate = ["a"]
+    s.sql("UPDATE standing_grant SET spent_usd = '0'")
+    s.force(runtime, runtime.start(dear))
+
+
+@attack()
+def a_revoked_grant_that_was_put_back(s: Scene) -> None:
+    ada = s.door("ada")
+    ada.revoke(ada.grant("recorder", path="here", uses=5).id)
+    s.sql("UPDATE standing_grant SET revoked_at = NULL, revoked_by = ''")
+    runtime = s.door()
+    s.force(runtime, runtime.start(recorded(_CALL)))
+
+
+@attack()
+def a_backup_that_nobody_called(s: Scene) -> None:
+    """The backup role may answer only once the question has waited long enough, which a sweep records."""
+    runtime, run = s.waiting(config={"waiting": {"backup_roles": ["developer"], "backup_after": "2 hours"}})
+    request = run.requests[-1]
+    s.sql(
+        "INSERT INTO due_done (request_id, kind, number, run_id, digest, at) VALUES (?, 'backup', 1, ?, ?, ?)",
+        request.id, run.id, request.digest, "2026-01-05T09:00:00.000000Z",
+    )
+    s.answer(runtime, request.id, "dora", resume=True)
+    assert isinstance(s.refusals[-1], NotAllowed)
+    s.force(runtime, run)
 
 
 @attack()

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from assent.runtime.cli.app import app
 from assent.runtime.runtime import Runtime
 from assent.schemas.approval import Actor, Assurance
+from assent.schemas.dispatch import Dispatch, EffectClass
 
 LOW: dict[str, Any] = {
     "problem": {"title": "Listing the folder takes 3 s", "success_criteria": ["listing works, exit code < 1"]},
@@ -593,6 +594,12 @@ def test_an_edit_that_cannot_be_read_can_be_mended(shell: Shell) -> None:
     assert code == 1 and "broken" in text and "Nothing was changed" in text
 
 
+def test_a_word_that_only_begins_like_an_answer_is_no_answer(shell: Shell) -> None:
+    said = [(_PROMPT, "abort\n"), ("none of these", "a!\n"), ("none of these", "really?\n"), ("none of these", "reject\n"), ("Reason", "\n")]
+    code, text = _terminal(shell, ["run", shell.document(WRITES)], said)
+    assert (code, text.count("none of these"), list(shell.workspace.iterdir())) == (1, 3, [])
+
+
 def test_leaving_keeps_the_question_open(shell: Shell) -> None:
     code, text = _terminal(shell, ["run", shell.document(WRITES)], [(_PROMPT, "\x04")])
     assert code == 3 and "assent approve req_" in text and len(shell.call("inbox", "--json").json) == 1
@@ -605,6 +612,79 @@ def test_somebody_who_may_not_answer_is_told_and_not_asked(shell: Shell) -> None
     (shell.root / "home" / "config.yaml").write_text("preset: team\nactors: {somebody-else: lead}\n")
     code, text = _terminal(shell, ["run", shell.document(WRITES)], [])
     assert code == 3 and "You cannot answer this" in text and _PROMPT not in text
+
+
+# --- somebody in a hurry ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_vague_is_told_where_nobody_is_asked(shell: Shell) -> None:
+    found = shell.call("run", shell.document({"problem": {"title": "API is slow"}, "action": WRITES["action"]}))
+    assert found.code == 3
+    assert found.out.count("warning: ") == 6 and "more warnings" in found.out and "p95" in found.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run"], "`assent run --help`"), (["runs", "--limit", "x"], "`assent runs --help`"), (["runn"], "Did you mean 'run'"), (["run", "."], "a folder"),
+        (["run", "nothing.yaml"], "assent new"), (["show", "run_12"], "at least 4 characters"), (["run", "notes"], "ends in .yaml"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_says_what_to_do_instead(shell: Shell, words: list[str], told: str) -> None:
+    (shell.workspace / "notes").write_text("problem: {title: x}")
+    shell.call("run", shell.document(LOW))
+    found = shell.run(*words)
+    assert found.code in (1, 2) and not found.out
+    assert told in found.err and "hint: " in found.err and "Traceback" not in found.err
+
+
+def test_the_version_is_told_the_way_people_ask_for_it(shell: Shell) -> None:
+    assert shell.call("--version").out == shell.call("version").out != ""
+
+
+def test_a_damaged_ledger_names_the_last_good_backup(shell: Shell) -> None:
+    shell.waiting()
+    kept = shell.call("backup", "--json").json["file"]
+    ledger = shell.root / "home" / "ledger.db"
+    ledger.write_bytes(b"x" * 4096 + ledger.read_bytes()[4096:])
+    for words in (["inbox"], ["run", shell.document(WRITES)]):
+        found = shell.run(*words)
+        assert found.code == 1 and f"assent backup --restore {kept}" in found.err, found
+
+
+def test_a_run_that_stopped_because_it_costs_too_much_says_so(shell: Shell) -> None:
+    (shell.root / "home").mkdir(mode=0o700)
+    (shell.root / "home" / "config.yaml").write_text('costs: {compute_usd_per_hour: "1000"}\n')
+    steps = [{"step": 1, "commands": ["sleep 0.1"], "estimated_cost": "$0.001"}, {"step": 2, "commands": ["ls"], "estimated_cost": "$0"}]
+    found = shell.call("run", shell.document({"problem": {"title": "spends"}, "action": {"steps": steps}}))
+    assert found.code == 3 and "$0.001 were estimated" in found.out
+    asked = shell.call("inbox", "--json").json[0]["id"]
+    assert "IT TAKES MORE THAN WAS EXPECTED" in shell.call("show", asked).out
+
+
+def test_metrics_are_told_as_they_are_measured(shell: Shell) -> None:
+    found = shell.call("run", shell.document(LOW))
+    assert found.code == 0
+    assert [line.rpartition(" (")[0] for line in found.out.splitlines() if "measure 1/1" in line] == [
+        "✓ measure 1/1 before run: ls → listing works, exit code < 1: 0", "✓ measure 1/1 after run: ls → listing works, exit code < 1: 0, met",
+    ]  # fmt: skip
+
+
+def test_a_rollback_in_doubt_waits_for_a_person(shell: Shell) -> None:
+    assert shell.call("approve", shell.waiting()).code == 0
+    run_id = shell.call("runs", "--json").json[0]["id"]
+    with Runtime(shell.root / "home", workspace=shell.workspace) as runtime:
+        runtime.ledger.ask_back(run_id, runtime.actor, 0)
+        given = runtime.ledger.dispatch(run_id, "undo", 2, effect_class=EffectClass.OPAQUE, before={})
+        assert isinstance(given, Dispatch)
+        runtime.ledger.doubt(given, "the process died")
+    for words in (["resume", run_id], ["rollback", run_id]):
+        found = shell.call(*words)
+        assert found.code == 3 and "the undo of step 2 happened" in found.out, found
+    (doubt,) = shell.call("inbox", "--json").json
+    assert "the undo of step 2" in shell.call("show", doubt["id"]).out
+    assert shell.call("settle", doubt["id"], "happened").code == 1, "the run is rolled back, which is no success"
+    assert shell.call("show", run_id, "--json").json["status"] == "rolled_back"
 
 
 # --- hostile text -------------------------------------------------------------------------------------------------------------------

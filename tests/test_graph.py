@@ -68,7 +68,7 @@ def test_every_edge_and_its_label_is_one_of_the_drawing(door: Door) -> None:
         ("approval", "rejected / expired / cancelled", "consolidate"),
         ("execute", "done / stopped", "consolidate"), ("execute", "failed", "rollback"), ("execute", "question", "approval"),
         ("execute", "next step", "execute"),
-        ("rollback", "", "consolidate"), ("consolidate", "", "results"), ("results", "", END),
+        ("rollback", "rolled back", "consolidate"), ("rollback", "question", "approval"), ("consolidate", "", "results"), ("results", "", END),
     }
 
 
@@ -92,7 +92,7 @@ def test_every_route_has_a_way_and_the_way_has_its_name(door: Door) -> None:
             branch.path.invoke({"route": "nowhere"})
 
 
-@pytest.mark.parametrize("table", [par.AFTER_RISK, par.AFTER_APPROVAL, par.AFTER_EXECUTE], ids=["risk", "approval", "execute"])
+@pytest.mark.parametrize("table", [par.AFTER_RISK, par.AFTER_APPROVAL, par.AFTER_EXECUTE, par.AFTER_ROLLBACK], ids=["risk", "approval", "execute", "rollback"])
 def test_every_label_is_in_the_drawing_and_is_words(table: dict[Any, str]) -> None:
     assert par.__doc__ is not None
     drawing = re.sub(r"[^a-z_ ]", " ", par.__doc__)
@@ -201,7 +201,7 @@ async def test_sync_and_async_callers_run_the_same_graph(door: Door, recorder: R
     run = runtime.run("run_async")
     runtime.decide(run.requests[0].id, "approve", actor=authenticated("lena"), resume=False)
     done = await graph.ainvoke(Command(resume="ring"), at("run_async"))
-    assert (done["status"], done["success"], recorder.names) == ("completed", True, ["a"])
+    assert (done["status"], done["success"], recorder.names) == ("completed", None, ["a"])
     assert (await graph.aget_state(at("run_async"))).next == ()
     assert graph.get_state(at("run_async")).values["status"] == "completed"
     assert [snapshot async for snapshot in graph.aget_state_history(at("run_async"), limit=2)]

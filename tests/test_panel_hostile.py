@@ -130,7 +130,7 @@ def plan_of(
 ) -> Plan:
     """Return a plan that holds these texts wherever a text of their kind can be."""
     return Plan(
-        problem=Problem(title=title or "t", description=words, context=Context(affected_systems=(system or "s",)), success_criteria=(criterion or "c",)), intent=words, author=author,
+        problem=Problem(title=title if title.strip() else "t", description=words, context=Context(affected_systems=(system or "s",)), success_criteria=(criterion or "c",)), intent=words, author=author,
         workflow_id=system, judgement=Judgement(mitigation=words),
         steps=(
             Step(step=1, tool="shell", args={"command": command or "true"}, description=words, undo=Call(tool="shell", args={"command": undo or "true"})),

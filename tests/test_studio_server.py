@@ -92,7 +92,7 @@ async def test_the_main_graph_reads_well(client: LangGraphClient) -> None:
     stations = {node["id"] for node in graph["nodes"]}
     assert stations == {"__start__", "plan", "risk_assessment", "approval", "execute", "rollback", "consolidate", "results", "__end__"}
     assert {edge["data"] for edge in graph["edges"] if edge.get("data")} == {
-        "low", "needs approval", "denied", "approved", "edited", "rejected / expired / cancelled", "done / stopped", "failed", "question", "next step",
+        "low", "needs approval", "denied", "approved", "edited", "rejected / expired / cancelled", "done / stopped", "failed", "question", "next step", "rolled back",
     }
 
 

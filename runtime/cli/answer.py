@@ -64,6 +64,7 @@ def edit(
     runtime = door.runtime()
     name = _named(runtime, request)
     asked = runtime.ledger.request(name)
+    door.hold(runtime, asked.run_id)
     plan = _plan(runtime, asked.run_id, asked.digest, name)
     changed = _from(file, runtime, plan) if file is not None else modified(runtime, asked, plan, quiet=door.as_json)
     found = changes(plan, changed) if changed is not None else []
@@ -71,7 +72,7 @@ def edit(
         from ...schemas.errors import StaleDecision
 
         raise StaleDecision("the edit changes nothing", hint="change the plan, or approve or reject it as it is")
-    old, new = runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole
+    old, new = runtime.ledger.risk(plan, asked.run_id).whole, runtime.ledger.risk(changed, asked.run_id).whole
     if file is not None and not door.as_json:
         from .lines import console, put
 
@@ -91,6 +92,7 @@ def _decide(door: Door, given: str, verdict: str, *, reason: str, resume: bool, 
     runtime = door.runtime()
     name = _named(runtime, given)
     run_id = runtime.ledger.request(name).run_id
+    door.hold(runtime, run_id)
     code = _go(door, runtime, run_id, lambda: runtime.decide(name, verdict, reason=reason, resume=resume))
     # Rejecting is what was asked for, and it was done.
     return 0 if code == 1 and runtime.ledger.run(run_id).status.value in told else code

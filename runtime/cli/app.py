@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -39,10 +39,17 @@ app = typer.Typer(
 
 @app.callback()
 def door(
-    context: typer.Context, home: HomeOption = None, workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False
+    context: typer.Context, home: HomeOption = None, workspace: WorkspaceOption = None, config: ConfigOption = None, as_json: JsonOption = False,
+    _version: Annotated[bool, typer.Option("--version", "-V", is_eager=True, callback=lambda asked: _tell_version(asked), help="Print the version.")] = False,
 ) -> None:
     """Plans are assessed, risky ones ask a person, and what runs is exactly what was approved."""
     context.obj = {"home": home, "workspace": workspace, "config": config, "as_json": as_json}
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        version(Door(as_json="--json" in sys.argv))
+        raise typer.Exit
 
 
 def version(door: Door) -> int:
@@ -91,6 +98,9 @@ def run() -> None:
         # Both the click that typer carries and the one beside it name a wrong command line like this.
         if not hasattr(error, "format_message"):
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(str(error.format_message()) + "\n")
+            sys.exit(MISUSED)
         _misused(str(error.format_message()))
     _leave(code if isinstance(code, int) else 0)
 
@@ -99,8 +109,10 @@ def _misused(message: str) -> None:
     from .command import tell
 
     asked = "--json" in sys.argv
-    tell(Door(as_json=asked), message, "`assent --help` lists the commands, `assent COMMAND --help` explains one",
-         data={"error": "UsageError", "message": message, "hint": "assent --help"})  # fmt: skip
+    known = {name for functions in _COMMANDS.values() for name in functions} | {"notify", "phase"}
+    name = next((word for word in sys.argv[1:] if word in known), "")
+    hint = f"`assent {name} --help` explains it" if name else "`assent --help` lists the commands, `assent COMMAND --help` explains one"
+    tell(Door(as_json=asked), message, hint, data={"error": "UsageError", "message": message, "hint": hint})
     sys.exit(MISUSED)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .command import INTERRUPTED, Door, print_json, tell, unread
+from .command import INTERRUPTED, WAITING, Door, print_json, tell, unread
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -32,7 +32,7 @@ def run(
 
     runtime = door.runtime(model)
     ask = take_in(sys.stdin.read() if request == "-" else request)
-    with Progress(runtime, ask=digest(canonical({"request": ask})), quiet=door.as_json) as progress:
+    with Progress(runtime, ask=digest(canonical(runtime.asking(ask))), quiet=door.as_json) as progress:
         return watched(door, runtime, progress, lambda: runtime.start(ask, graph=graph, tier=tier), asks=door.is_interactive and not no_ask)
 
 
@@ -56,6 +56,9 @@ def watched(door: Door, runtime: Runtime, progress: Progress, act: Callable[[], 
 
 def stopped(door: Door, run_id: str) -> int:
     """Tell how an interrupted run goes on."""
+    if door.is_interactive:
+        sys.stdout.write("\n")  # the terminal shows ^C in the line of the question
+        sys.stdout.flush()
     if run_id:
         tell(door, f"interrupted; run {run_id} stays where it is", f"`assent resume {run_id}` goes on with it, `assent cancel {run_id}` ends it",
              data={"error": "Interrupted", "message": "interrupted", "hint": f"assent resume {run_id}", "run": run_id})  # fmt: skip
@@ -69,7 +72,8 @@ def ended(door: Door, runtime: Runtime, found: Run) -> int:
     from .outcome import exit_code
 
     results, status = found.results, found.status
-    code = exit_code(status, results)
+    # A run that is over waits too, when a person takes back what it did and nobody knows how one of its calls ended.
+    code = WAITING if any(request.is_open for request in found.requests) else exit_code(status, results)
     try:
         _tell_end(door, runtime, found)
     except BrokenPipeError:
@@ -89,7 +93,7 @@ def _tell_end(door: Door, runtime: Runtime, found: Run) -> None:
         return
     screen = console()
     known = tuple(runtime.settings.environment.values())
-    if status.is_waiting:
+    if status.is_waiting or any(request.is_open for request in found.requests):
         lines = list(waits(found.requests))
     elif results is not None:
         lines = list(report(results, known=known))

@@ -29,19 +29,19 @@ def ledger(root: Path) -> Iterator[Check]:
     path = root / "ledger.db"
     if not path.exists():
         if root.exists() and any(root.glob("ledger.*")):
-            yield Check("ledger", "fail", f"{path} is missing, though others of its files are there", _back(root))
+            yield Check("ledger", "fail", f"{path} is missing, though others of its files are there", copies.remedy(root))
         else:
             yield Check("ledger", "ok", "none yet")
         return
     try:
         store = Store(path, clock=lambda: datetime.now(UTC), busy_s=5.0)
     except StoreError as error:
-        yield Check("ledger", "fail", error.message, _back(root) if "damaged" in error.message else error.hint)
+        yield Check("ledger", "fail", error.message, copies.remedy(root) if "damaged" in error.message else error.hint)
         return
     try:
         yield from _inside(root, store)
     except (StoreError, sqlite3.DatabaseError) as error:
-        yield Check("ledger", "fail", str(error), _back(root))
+        yield Check("ledger", "fail", str(error), copies.remedy(root))
     finally:
         store.close()
 
@@ -54,10 +54,10 @@ def _inside(root: Path, store: Store) -> Iterator[Check]:
         # Opening refuses anything weaker, so what is read back here is the proof and not the check.
         yield Check("database", "ok", f"journal {journal}, synchronous {synchronous}, schema {version} of {tables.VERSION}")
         problems = [str(row[0]) for row in c.execute("PRAGMA quick_check(5)").fetchall() if row[0] != "ok"]
-        yield Check("pages", "fail" if problems else "ok", "; ".join(problems) or "whole", _back(root) if problems else "")
+        yield Check("pages", "fail" if problems else "ok", "; ".join(problems) or "whole", copies.remedy(root) if problems else "")
         found = verify.verify(c)
         said = f"whole: {found.entries:,} entries" if found.ok else f"{len(found.problems)} problems: {found.problems[0]}"
-        yield Check("log", "ok" if found.ok else "fail", said, f"`assent verify` tells all of it. {_back(root)}" if not found.ok else "")
+        yield Check("log", "ok" if found.ok else "fail", said, f"`assent verify` tells all of it. {copies.remedy(root)}" if not found.ok else "")
         yield from _runs(root, c)
         yield from _late(c)
         yield from _undelivered(c)
@@ -121,13 +121,3 @@ def backups(root: Path) -> Iterator[Check]:
     made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     old = (datetime.now(UTC) - made).days >= _OLD_DAYS
     yield Check("backups", "warn" if old else "ok", f"{path} is whole, {ago(made)}", "`assent backup` makes a newer one")
-
-
-def _back(root: Path) -> str:
-    found = copies.newest(Home(root))
-    if found is None:
-        return "there is no backup in this home; keep the damaged file, and restore one from elsewhere: `assent backup --restore FILE`"
-    path, problems = found
-    if problems:
-        return f"no backup in {path.parent} is whole; keep the damaged file, and restore one from elsewhere: `assent backup --restore FILE`"
-    return f"the last good backup is {path}: `assent backup --restore {path}`"

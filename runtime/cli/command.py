@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SUCCEEDED, FAILED, MISUSED, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 HomeOption = Annotated[str | None, typer.Option("--home", help="Folder of the ledger. [env: ASSENT_HOME; default: .assent]", show_default=False)]
-WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Folder in which steps act. [default: .]", show_default=False)]
+WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Folder in which the steps of a new run act; a run that exists keeps its own. [default: .]", show_default=False)]
 ConfigOption = Annotated[str | None, typer.Option("--config", help="File laid over config.yaml of the home.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value.", show_default=False)]
 DOOR_OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -41,7 +41,7 @@ class Door:
     """Where a command acts, and how it answers."""
 
     home: str = ".assent"
-    workspace: str = "."
+    workspace: str | None = None
     config: str | None = None
     as_json: bool = False
     cleanup: list[Callable[[], None]] = field(default_factory=list)
@@ -50,9 +50,17 @@ class Door:
         """Open the home for acting; closed when the command ends."""
         from ..runtime import open as open_runtime
 
-        found = open_runtime(self.home, workspace=self.workspace, config=self.config, model=model)
+        found = open_runtime(self.home, workspace=self.workspace or ".", config=self.config, model=model)
         self.cleanup.append(found.close)
         return found
+
+    def hold(self, runtime: Runtime, run_id: str) -> None:
+        """Refuse a workspace that was given and is not the run's own. Raises: NotAllowed."""
+        from ...schemas.errors import NotAllowed
+
+        own = runtime.workspace_of(run_id)
+        if self.workspace is not None and Path(self.workspace).resolve() != own:
+            raise NotAllowed(f"run {run_id} acts in {own}, not in {Path(self.workspace).resolve()}", hint="leave --workspace out; a run keeps the folder in which it was started")
 
     def shelf(self) -> Shelf:
         """Open the home for reading; closed when the command ends. Raises: NotFound: there is no home."""
@@ -105,7 +113,7 @@ def door_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Door:
     given = {**{key: value for key, value in before.items() if value}, **{key: value for key, value in after.items() if value}}
     return Door(
         home=given.get("home") or os.environ.get("ASSENT_HOME") or ".assent",
-        workspace=given.get("workspace") or ".",
+        workspace=given.get("workspace") or None,
         config=given.get("config"),
         as_json=bool(given.get("as_json")),
     )
@@ -113,7 +121,7 @@ def door_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Door:
 
 def guarded(door: Door, act: Callable[[], int | None]) -> int:
     """Run a command and return its exit code; errors are told, not thrown."""
-    from ...schemas.errors import AssentError
+    from ...schemas.errors import AssentError, StoreCorrupt
 
     try:
         try:
@@ -122,6 +130,10 @@ def guarded(door: Door, act: Callable[[], int | None]) -> int:
             door.close()
     except AssentError as error:
         _debug()
+        if isinstance(error, StoreCorrupt):
+            from ..ledger.backup import with_remedy
+
+            with_remedy(error, Path(door.home).expanduser().absolute())
         tell(door, error.message, error.hint, data=error.data())
         return FAILED
     except KeyboardInterrupt:

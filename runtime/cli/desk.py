@@ -128,4 +128,5 @@ def _covers(grant: Any) -> str:
     from .lines import one_line
 
     bound = [f"{name} {one_line(value, 80)}" for name, value in (("command", grant.command), ("path", grant.path), ("host", grant.host)) if value]
-    return f"{one_line(grant.tool, 40)}: {', '.join(bound)}"
+    where = f" in {one_line(grant.workspace, 120)}" if grant.workspace not in ("", ".") else ""
+    return f"{one_line(grant.tool, 40)}: {', '.join(bound)}{where}"

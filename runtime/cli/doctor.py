@@ -41,7 +41,7 @@ def doctor(door: Door) -> int:
 def _all(door: Door) -> Iterator[Check]:
     from . import checks, checks_store
 
-    root, workspace = Path(door.home).expanduser().absolute(), Path(door.workspace).resolve()
+    root, workspace = Path(door.home).expanduser().absolute(), Path(door.workspace or ".").resolve()
     groups: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("installation", checks.installation),
         ("home", lambda: checks.home(root)),

@@ -151,19 +151,32 @@ def _document(plan: Plan) -> dict[str, Any]:
         "problem": _filled(problem),
         "action": _filled(action),
         "measures": [_measure(measure) for measure in plan.measures],
+        "approval_request": _filled({"urgency": plan.urgency, "required_by": plan.required_by.isoformat() if plan.required_by is not None else ""}),
+        "results": _expected(plan),
     })  # fmt: skip
+
+
+def _expected(plan: Plan) -> dict[str, Any]:
+    found = plan.expectation
+    if found is None:
+        return {}
+    saved = {
+        "time_saved_per_week": _seconds(found.saves_time_s_per_week),
+        "cost_saved_per_week": _usd(found.saves_usd_per_week),
+    }
+    return _filled({"roi_analysis": _filled(saved), "follow_up_actions": [_filled(one.as_json()) for one in found.follow_ups]})
 
 
 def _step(step: Step) -> dict[str, Any]:
     return {"step": step.step} | _filled({
-        "description": step.description, "tool": step.tool, "args": step.args, "risk": step.risk.value.lower() if step.risk is not None else None,
+        "description": step.description, "tool": step.tool, "args": step.as_json()["args"], "risk": step.risk.value.lower() if step.risk is not None else None,
         "reversible": step.reversible, "undo": _call(step.undo), "rollback_plan": step.rollback_plan,
         "estimated_time": _seconds(step.estimated_time_s), "estimated_cost": _usd(step.cost_usd),
     })  # fmt: skip
 
 
 def _call(call: Call | None) -> dict[str, Any] | None:
-    return None if call is None else {"tool": call.tool, "args": call.args}
+    return None if call is None else call.as_json()
 
 
 def _measure(measure: Measure) -> dict[str, Any]:

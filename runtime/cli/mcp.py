@@ -25,6 +25,6 @@ def mcp(door: Door, tier: Annotated[int | None, typer.Option(min=1, max=4, help=
 
 
 def _entry(door: Door, tier: int | None) -> str:
-    paths = ["--home", str(Path(door.home).expanduser().absolute()), "--workspace", str(Path(door.workspace).resolve())]
+    paths = ["--home", str(Path(door.home).expanduser().absolute()), "--workspace", str(Path(door.workspace or ".").resolve())]
     more = [] if tier is None else ["--tier", str(tier)]
     return json.dumps({"mcpServers": {"assent": {"command": "assent", "args": ["mcp", *paths, *more]}}}, indent=2)

@@ -39,7 +39,9 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
         for evidence in results.root_cause.evidence[:8]:
             yield styled("  • ", one_line(evidence, 300, known=known, prose=True))
     for follow in results.follow_ups[:8]:
-        yield styled(("to do: ", "dim"), one_line(follow.action, 300, known=known, prose=True))
+        who = ", ".join(part for part in (follow.assignee, f"due {follow.due_date}" if follow.due_date else "") if part)
+        link = f" → {follow.document} ({follow.workflow_id})" if follow.document else ""
+        yield styled(("to do: ", "dim"), one_line(follow.action, 300, known=known, prose=True), (one_line(f"{link}  {who}", 160, known=known), "dim"))
     costs = results.costs
     estimated = [f"estimated {span(costs.estimated_time_s)}"] if costs.estimated_time_s is not None else []
     estimated += [f"estimated {money(costs.estimated_usd)}"] if costs.estimated_usd is not None else []
@@ -49,10 +51,13 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
         yield styled((f"models took {costs.models_tokens} tokens{', ' + money(costs.models_usd) if costs.models_usd is not None else ''}", "dim"))
     if costs.budget:
         yield styled((f"of the budget: {', '.join(f'{name} {said}' for name, said in costs.budget.items())}", "dim"))
+    if results.roi_analysis is not None and results.roi_analysis.roi_ratio:
+        yield styled((f"return on investment {one_line(results.roi, 200, known=known)}", "dim"))
     done = sum(step.status == "done" and not step.undone for step in results.steps)
     if results.decision:
         yield styled((results.decision, "bold"), (f"  {_indicators(results)}", "dim"))
-    verdict = {True: "success", False: "not successful", None: "success unknown: not everything was measured"}[results.success]
+    unknown = "not everything was measured" if results.outcomes else "no success criterion was written"
+    verdict = {True: "success", False: "not successful", None: f"success unknown: {unknown}"}[results.success]
     word, style = status(results.status)
     yield styled((word, style), f": {done} of {len(results.steps)} steps done, {verdict}  ", (results.run_id, "dim"))
 
@@ -81,15 +86,27 @@ def _value(value: float | str | None, unit: str, known: Sequence[str]) -> str:
     return one_line(f"{value:g} {unit}".strip() if isinstance(value, float) else f"{value} {unit}".strip(), 40, known=known, prose=True)
 
 
+def what_is_in_doubt(request: Request) -> str:
+    """Return in words which call a request is about that nobody knows the end of."""
+    number = request.subject.get("step", "?")
+    return {"undo": f"the undo of step {number}", "before": f"measure {number} (before)", "after": f"measure {number} (after)"}.get(
+        str(request.subject.get("direction")), f"step {number}"
+    )
+
+
 def waits(requests: Sequence[Request]) -> Iterator[Line]:
     """Yield what waits for a person, and the commands that answer it."""
     for request in requests:
         if not request.is_open:
             continue
         need = request.need
+        given = f", {len(request.approvals)} of {need.approvals} given" if need.approvals > 1 else ""
+        reason = ' --reason "…"' if need.reason_required else ""
         if request.kind is Question.IN_DOUBT:
-            yield styled(("waiting", "yellow"), f": nobody knows whether step {one_line(request.subject.get('step', '?'))} happened  ", (request.id, "bold"))
-            yield styled(f"  look, then:  assent settle {request.id} happened | did-not-happen | abandon")
+            yield styled(("waiting", "yellow"), f": nobody knows whether {one_line(what_is_in_doubt(request))} happened  ", (request.id, "bold"))
+            if need.approvals > 1:
+                yield styled(f"  that it did not happen takes {need.approvals} people, since it then runs again{given}")
+            yield styled(f"  look, then:  assent settle {request.id} happened | did-not-happen | abandon{reason}")
             continue
         if is_about_phase(request):
             yield styled(("waiting", "yellow"), f" for {_ASKED[request.kind]} by {one_line(' or '.join(need.roles))}  ", (request.id, "bold"))
@@ -97,12 +114,10 @@ def waits(requests: Sequence[Request]) -> Iterator[Line]:
             yield styled(f"  look:     assent show {request.id}")
             yield from answers(request)
             continue
-        given = f", {len(request.approvals)} of {need.approvals} given" if need.approvals > 1 else ""
         yield styled(("waiting", "yellow"), f" for approval by {one_line(' or '.join(need.roles))}{given}  ", (request.id, "bold"))
         if request.kind is Question.OVERRUN:
             yield styled(f"  {one_line(request.subject.get('why', ''), 300, prose=True)}")
         yield styled(f"  look:     assent show {request.id}")
-        reason = ' --reason "…"' if need.reason_required else ""
         yield styled(f"  approve:  assent approve {request.id}{reason}")
         yield styled(f"  reject:   assent reject {request.id}{reason}")
         if request.decide_by is not None:

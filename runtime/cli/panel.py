@@ -32,6 +32,7 @@ _DETAIL_LINES = 8
 _INDENT = "     "
 
 
+
 @dataclass(frozen=True)
 class Review:
     """Everything that a person is shown about one request."""
@@ -43,6 +44,7 @@ class Review:
     measures: tuple[Seen, ...]
     hints: tuple[str, ...]
     known: tuple[str, ...] = ()
+    workspace: str = ""
 
     @classmethod
     def of(cls, runtime: Runtime, request: Request) -> Review:
@@ -56,11 +58,11 @@ class Review:
             raise StaleDecision(f"request {request.id} is asked before there is a plan", hint=f"`assent show {request.id}` shows it")
         if plan is None or plan.digest != request.digest:
             raise StaleDecision(f"request {request.id} is about another version of the plan", hint=f"`assent show {request.run_id}` shows the one in force")
-        risk = runtime.ledger.risk(plan)
+        risk = runtime.ledger.risk(plan, request.run_id)
         place = runtime.place(request.run_id)
         return cls(
             request, plan, risk, seen_steps(plan, risk, runtime.tools, place), seen_measures(plan, risk, runtime.tools, place),
-            _hints(runtime, request, plan), tuple(runtime.settings.environment.values()),
+            _hints(runtime, request, plan), tuple(runtime.settings.environment.values()), str(place.workspace),
         )  # fmt: skip
 
     @property
@@ -71,7 +73,7 @@ class Review:
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return {
-            "request": self.request.as_json(), "digest": self.plan.digest, "risk": self.risk.whole.as_json(),
+            "request": self.request.as_json(), "digest": self.plan.digest, "workspace": self.workspace, "risk": self.risk.whole.as_json(),
             "actions": [seen.as_json() for seen in self.steps], "measures": [seen.as_json() for seen in self.measures],
             "hints": list(self.hints), "plan": self.plan.as_json(),
         }  # fmt: skip
@@ -96,7 +98,7 @@ def panel(review: Review) -> RenderableType:
     said = [*asked(review.request, known=review.known), styled()] if about_phase else []
     over = review.request.kind is Question.OVERRUN
     said += [*overran(review.request.subject, known=review.known), styled()] if over else []
-    body = [*_head(review), styled(), *said, *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
+    body = [*_head(review), styled(), *said, *_why_again(review), *(_doubt(review) if doubt else _actions(review)), styled(), *_factors(review), *_bottom(review)]
     if not doubt:
         body += [styled(), styled(("NOT ALL OF IT IS SHOWN. ? here, or `assent show REQUEST --all`, shows it.", "bold red"))] * (not review.is_whole)
         body += _words(review)
@@ -120,6 +122,7 @@ def _head(review: Review) -> Iterator[Line]:
     if context.priority:
         where.append(f"priority {context.priority}")
     yield _pair(review, "Where", ", ".join(where))
+    yield _pair(review, "Acts in", review.workspace, 300)
     yield styled(("Risk      ", "dim"), level(review.risk.whole.level.value))
 
 
@@ -163,20 +166,35 @@ def _detail(review: Review, headline: str, detail: str) -> Iterator[Line]:
         yield styled(_INDENT + "│ ", (line, style))
 
 
+def _why_again(review: Review) -> Iterator[Line]:
+    """Yield why a person is asked who has been asked about this plan before."""
+    subject = review.request.subject
+    if review.request.kind is Question.PLAN and subject.get("why"):
+        yield styled(("asked again: ", "bold"), one_line(subject["why"], 200, known=review.known))
+        yield styled()
+
+
 def _doubt(review: Review) -> Iterator[Line]:
     subject = review.request.subject
-    number = int(subject.get("step", 0))
+    number, direction = int(subject.get("step", 0)), subject.get("direction")
     yield styled(("IT IS NOT KNOWN WHETHER THIS HAPPENED", "bold"))
-    if subject.get("direction") == "do" and 1 <= number <= len(review.steps):
+    if direction in ("do", "undo") and 1 <= number <= len(review.steps):
         seen = review.steps[number - 1]
-        yield styled(f"{number:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
-        yield from _detail(review, seen.headline, seen.detail)
+        if direction == "do":
+            yield styled(f"{number:>3}. ", level(seen.level), f" {one_line(seen.headline, 160, known=review.known)}")
+            yield from _detail(review, seen.headline, seen.detail)
+        else:
+            yield styled(f"  the undo of step {number}: ", one_line(seen.headline, 160, known=review.known))
+            yield styled(_INDENT, one_line(seen.undo, 160, known=review.known))
+            yield from _detail(review, seen.undo, seen.undo_detail)
     else:
-        yield styled(f"  {one_line(subject.get('direction', ''))} {number} with {one_line(subject.get('tool', 'a tool'))}")
+        yield styled(f"  measure {number} ({one_line(direction)}) with {one_line(subject.get('tool', 'a tool'))}")
     yield styled(f"  why: {one_line(subject.get('why', ''), 200, known=review.known)}")
     if subject.get("quiet_after"):
         yield styled(f"  it could still arrive until {one_line(subject['quiet_after'])}; only after that can it be said that it did not happen")
     yield styled("  Look at the outside world, then say what you found.")
+    if direction == "undo":
+        yield styled("  Taking back goes on with the steps before it after your answer.")
 
 
 def _factors(review: Review) -> Iterator[Line]:
@@ -227,7 +245,7 @@ def _words(review: Review) -> Iterator[Line]:
     who = f" {plan.author}" if plan.author else ""
     yield styled((f"IN THE WORDS OF THE AUTHOR{one_line(who, 60)} (not checked against what will run)", "bold dim"))
     for name, text in said[:_FACTORS]:
-        yield styled((f"  {name}: {one_line(text, 200, known=review.known, prose=True)}", "dim"))
+        yield styled((f"  {name}: {one_line(' '.join(text.split()), 200, known=review.known, prose=True)}", "dim"))
     if len(said) > _FACTORS:
         yield styled((f"  … {len(said) - _FACTORS:,} more, shown by ?", "dim"))
 

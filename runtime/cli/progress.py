@@ -1,4 +1,4 @@
-"""What a run does while it does it: one line for each call that ended, with its sign and its time.
+"""What a run does while it does it: one line for each call that ended, with its sign and its time, and for a measure with what it read.
 
 Rules: told by the ledger after it committed, so no line runs ahead of the truth; what a step does is said by its tool, not by its author;
 nothing that goes wrong with the showing touches the run.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from ...policies.measured import outcome, reading
 from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
@@ -84,8 +85,11 @@ class Progress:
         elif event.type.startswith("step.") and "state" in event.data:
             self._ended(event.data)
         elif event.type == "problem.vague":
-            for hint in event.data.get("hints", [])[:_HINTS]:
+            hints = event.data.get("hints", [])
+            for hint in hints[:_HINTS]:
                 self._print(styled(("warning: ", "yellow"), one_line(hint, 240, known=self._known, prose=True)))
+            if len(hints) > _HINTS:
+                self._print(styled((f"{len(hints) - _HINTS:,} more warnings about the document; `assent log {event.run_id}` has them", "dim")))
         elif event.type in PHASE_EVENTS:
             for line in phase_lines(event):
                 self._print(line)
@@ -108,10 +112,26 @@ class Progress:
             sign = "↶"
         took = span(int(data.get("ms", 0)) / 1000)
         said = "" if state == "done" else f" {state.replace('_', ' ')}"
-        self._print(styled((f"{sign} ", style), self._said(data), (f"{said} ({took})", style if said else "dim")))
-        receipt = self._receipt(data) if state != "done" else None
-        if receipt is not None and receipt.summary:
+        is_measure = data["direction"] in ("before", "after")
+        receipt = self._receipt(data) if state != "done" or is_measure else None
+        found = self._measured(data, receipt) if is_measure and state == "done" else ""
+        self._print(styled((f"{sign} ", style), self._said(data), (found, "bold"), (f"{said} ({took})", style if said else "dim")))
+        if state != "done" and receipt is not None and receipt.summary:
             self._print(styled("    ", one_line(receipt.summary, 300, known=self._known)))
+
+    def _measured(self, data: dict[str, Any], receipt: Receipt | None) -> str:
+        """Return what was read, for the metrics that are watched."""
+        plan, number = self._of(data), int(data["step"])
+        if plan is None or not 1 <= number <= len(plan.measures):
+            return ""
+        measure, direction = plan.measures[number - 1], str(data["direction"])
+        value, why = reading(measure, direction, receipt)
+        if value is None:
+            return f" → {one_line(why, 120, known=self._known)}"
+        verdict = outcome(measure, (None, ""), (value, "")).met if direction == "after" else None
+        shown = f"{value:g}" if isinstance(value, float) else value
+        said = {True: ", met", False: ", not met", None: ""}[verdict]
+        return f" → {one_line(measure.criterion, 80, known=self._known, prose=True)}: {one_line(f'{shown} {measure.unit}'.strip(), 60, known=self._known)}{said}"
 
     def _said(self, data: dict[str, Any]) -> str:
         place = (str(data["direction"]), int(data["step"]))

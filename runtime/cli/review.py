@@ -21,13 +21,14 @@ from .outcome import waits
 from .panel import Review, footer, panel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..run import Run
     from ..runtime import Runtime
 
 _PLAN_KEYS = {"a": Verdict.APPROVE, "r": Verdict.REJECT, "m": Verdict.EDIT}
 _DOUBT_KEYS = {"h": Verdict.HAPPENED, "n": Verdict.DID_NOT_HAPPEN, "g": Verdict.ABANDON}
+_LETTERS = {verdict: letter for letter, verdict in {**_PLAN_KEYS, **_DOUBT_KEYS}.items()}
 _WORDS = {
     Verdict.APPROVE: "[A]pprove", Verdict.REJECT: "[R]eject", Verdict.EDIT: "[M]odify", Verdict.HAPPENED: "it [H]appened",
     Verdict.DID_NOT_HAPPEN: "it did [N]ot happen", Verdict.ABANDON: "[G]ive it up",
@@ -73,7 +74,7 @@ def _asked(runtime: Runtime, request: Request) -> Run | None:
         said = ask("  ".join([*(_WORDS[verdict] for verdict in keys.values()), "[?]Details", "(Ctrl-D: later)"]) + " ")
         if said is None:
             return None
-        key = said.strip().lower()[:1]
+        key = _key(said, ("?", "details", *keys, *(_named(verdict) for verdict in keys.values())))
         if keys.get(key) is Verdict.APPROVE and not looked:
             sys.stdout.write("Not all of it was shown. ? shows all of it; A once more approves without looking.\n")
             looked = True
@@ -91,6 +92,21 @@ def _asked(runtime: Runtime, request: Request) -> Run | None:
                 continue
             if run is not None:
                 return run
+        elif said.strip():
+            sys.stdout.write("That is none of these; nothing was answered.\n")
+
+
+def _named(verdict: Verdict) -> str:
+    """Return the word of an answer without its brackets."""
+    return _WORDS[verdict].replace("[", "").replace("]", "").lower()
+
+
+def _key(said: str, words: Sequence[str]) -> str:
+    """Return the letter of the word that was typed, whole or by its letter; nothing for anything else, so that `abort` does not approve."""
+    typed = said.strip().lower()
+    if typed not in words:
+        return ""
+    return "?" if typed == "details" else next((letter for verdict, letter in _LETTERS.items() if typed in (letter, _named(verdict))), typed)
 
 
 def _barred(runtime: Runtime, request: Request) -> str:
@@ -150,14 +166,15 @@ def modified(runtime: Runtime, request: Request, plan: Plan, *, quiet: bool = Fa
             if not found:
                 sys.stdout.write("Nothing was changed.\n")
                 return None
-            for line in shown_changes(found, runtime.ledger.risk(plan).whole, runtime.ledger.risk(changed).whole, tuple(runtime.settings.environment.values())):
+            after = runtime.ledger.risk(changed, request.run_id).whole
+            for line in shown_changes(found, runtime.ledger.risk(plan, request.run_id).whole, after, tuple(runtime.settings.environment.values())):
                 put(screen, line)
-            if need(runtime.ledger.risk(changed).whole.level, changed, (), runtime.policy) is not None or not sys.stdin.isatty():
+            if need(after.level, changed, (), runtime.policy) is not None or not sys.stdin.isatty():
                 return changed  # the next panel asks about it, or the command was to edit
             said = ask("The edited plan needs no approval and runs at once.  [A]pprove  [E]dit again  [D]rop the edit ")
-            if said is not None and said.strip().lower()[:1] == "a":
+            if said is not None and said.strip().lower() in ("a", "approve"):
                 return changed
-        if said is None or said.strip().lower()[:1] == "d":
+        if said is None or said.strip().lower() in ("d", "drop", "drop the edit"):
             return None
 
 

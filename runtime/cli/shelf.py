@@ -164,4 +164,6 @@ class Shelf:
         other = "request" if given.startswith("req_") and kind == "run" else "run" if given.startswith("run_") and kind == "request" else ""
         if other:
             raise NotFound(f"{given!r} names a {other}, and this takes a {kind}", hint=f"`assent show {given[:40]}` shows it; {listing}")
+        if len(prefix) < len(begins) + _SHORTEST and _NAME.fullmatch(prefix):
+            listing = f"give at least {_SHORTEST} characters after {begins}; {listing}"
         raise NotFound(f"there is no {kind} {given[:80]!r}", hint=listing)

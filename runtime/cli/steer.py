@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .begin import ended, watched
-from .command import FAILED, SUCCEEDED, Door, print_json
+from .command import FAILED, SUCCEEDED, WAITING, Door, print_json
 
 if TYPE_CHECKING:
     from ..run import Run
@@ -28,6 +28,7 @@ def resume(
 
     runtime = door.runtime(model)
     name = _named(runtime, run)
+    door.hold(runtime, name)
     with Progress(runtime, run_id=name, quiet=door.as_json) as progress:
         return watched(door, runtime, progress, lambda: runtime.resume(name), asks=door.is_interactive and not no_ask)
 
@@ -56,6 +57,7 @@ def rollback(
 
     runtime = door.runtime()
     name = _named(runtime, run)
+    door.hold(runtime, name)
     with Progress(runtime, run_id=name, quiet=door.as_json) as progress:
         try:
             found = runtime.rollback(name, to=to)
@@ -63,7 +65,8 @@ def rollback(
             from .begin import stopped
 
             return stopped(door, progress.find())
-    ended(door, runtime, found)
+    if ended(door, runtime, found) == WAITING:
+        return WAITING
     return SUCCEEDED if _is_back(runtime, found, to) else FAILED
 
 

@@ -28,7 +28,7 @@ def assess(
     from ..assess import surroundings
     from ..settings import read_settings
 
-    workspace = Path(door.workspace).resolve()
+    workspace = Path(door.workspace or ".").resolve()
     if not workspace.is_dir():
         raise IllegalTransition(f"the workspace {workspace} is not a folder", hint="give a folder that exists with --workspace")
     home = Path(door.home).expanduser().absolute()

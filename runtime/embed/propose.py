@@ -138,7 +138,7 @@ def waiting(runtime: Runtime, run: Run) -> dict[str, Any] | None:
     request = next((r for r in reversed(run.requests) if r.is_open), None)
     if status.is_waiting and request is not None:
         plan = run.plan
-        return payload(request, plan, None if plan is None else runtime.ledger.risk(plan), known=runtime.known_secrets)
+        return payload(request, plan, None if plan is None else runtime.ledger.risk(plan, request.run_id), known=runtime.known_secrets)
     opens = runtime.ledger.waits_until(run.id)
     if opens is not None:
         return {"kind": "assent.window/v1", "run_id": run.id, "opens_at": stamp(opens)}

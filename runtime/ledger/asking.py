@@ -69,7 +69,7 @@ class Asking(Base):
                 return found
             plan = self._plan_in_force(c, run) if kind in _BEFORE_PLANS else self._require(c, run)
             # What an unwritten plan may do is not known, so it counts as HIGH.
-            level = Level.HIGH if plan is None else self.risk(plan).whole.level
+            level = Level.HIGH if plan is None else self.risk(plan, run_id).whole.level
             at = log.now(c, self.clock)
             request = Request(
                 id=request_id, run_id=run_id, kind=kind, digest=run.digest if plan is None else plan.digest, version=run.version, risk=level,
@@ -79,7 +79,9 @@ class Asking(Base):
             )
             requests.open_once(c, request, at, with_backup=waiting.backup_since(c, run_id, request.digest))
             self._tell_people(c, "request.opened", request, at)
-            runs.move(c, run, RunStatus.IN_DOUBT if kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, at, "system", request=request_id)
+            if not (kind is Question.IN_DOUBT and run.status.is_over):
+                # A run that is over keeps its end while a person takes back what it did.
+                runs.move(c, run, RunStatus.IN_DOUBT if kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, at, "system", request=request_id)
             return request
 
     def _options(self, c: Any, run: RunRow, kind: Question) -> tuple[Verdict, ...]:
@@ -180,8 +182,11 @@ class Asking(Base):
                 options = ", ".join(option.value for option in request.options)
                 raise NotAllowed(f"this question is answered with {options}, not with {verdict.value}", hint=f"`assent show {request_id}` explains it")
             at = log.now(c, self.clock)
+            quiet = request.subject.get("quiet_after")
+            if verdict is Verdict.DID_NOT_HAPPEN and isinstance(quiet, str) and at < datetime.fromisoformat(quiet):
+                raise NotAllowed(f"the call could still arrive until {quiet}", hint="answer after that time; until then nobody can know that it did not happen")
             plan = self._plan_in_force(c, run) if request.kind in _BEFORE_PLANS else self._require(c, run)
-            question = self._need(c, run, plan, _asked_at(request.kind, request.subject, Level.HIGH if plan is None else self.risk(plan).whole.level))
+            question = self._need(c, run, plan, _asked_at(request.kind, request.subject, Level.HIGH if plan is None else self.risk(plan, run.id).whole.level))
             ruling = approvals.may_decide(actor, verdict, question, self.policy, reason=reason, decisions=request.decisions)
             if not ruling.is_allowed:
                 refused = ruling
@@ -211,6 +216,9 @@ class Asking(Base):
                 self._tell_people(c, "request.approvals_void", request, at, people=void)
             return self._close(c, request, RequestStatus.EDITED, at, actor.id)
         if request.kind is Question.IN_DOUBT:
+            # That it did not happen lets it run again, so it takes everybody whom running it takes; the other answers permit nothing.
+            if verdict is Verdict.DID_NOT_HAPPEN and approvals.tally(given, request.digest, question, self.policy) != "approved":
+                return request
             self._adjudicate(c, run, request, verdict, at, actor)
             return self._close(c, request, RequestStatus.SETTLED, at, actor.id)
         outcome = approvals.tally(given, request.digest, question, self.policy)
@@ -233,9 +241,6 @@ class Asking(Base):
         return own if own is not None else self.policy.approvals[level].decide_within_s
 
     def _adjudicate(self, c: Any, run: RunRow, request: Request, verdict: Verdict, at: datetime, actor: Actor) -> None:
-        quiet = request.subject.get("quiet_after")
-        if verdict is Verdict.DID_NOT_HAPPEN and isinstance(quiet, str) and at < datetime.fromisoformat(quiet):
-            raise NotAllowed(f"the call could still arrive until {quiet}", hint="answer after that time; until then nobody can know that it did not happen")
         key = request.subject.get("key")
         doubted = next((d for d in dispatches.of_run(c, run.id) if d.key == key and d.state is DispatchState.IN_DOUBT), None)
         if doubted is None:
@@ -247,7 +252,8 @@ class Asking(Base):
         state = DispatchState.ABANDONED if verdict is Verdict.ABANDON else None
         before = doubted.receipt.before if doubted.receipt and doubted.receipt.before else doubted.before
         dispatches.close(c, doubted, Receipt(status=status, summary=said, before=before, output={"again": True} if status == "not_started" else {}), at, actor=actor.id, state=state)
-        runs.move(c, run, RunStatus.RUNNING, at, actor.id, request=request.id)
+        if not run.status.is_over:
+            runs.move(c, run, RunStatus.RUNNING, at, actor.id, request=request.id)
 
     def expire(self, request_id: str, now: datetime | None = None) -> Request:
         """Settle a question whose time to decide has passed; before that time, nothing happens."""

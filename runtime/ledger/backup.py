@@ -11,9 +11,10 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...schemas.errors import NotFound, StoreCorrupt
+from ...schemas.errors import AssentError, NotFound, StoreCorrupt
 from ..home import Home
 from . import tables, verify
+from .rows import REMEDY
 from .store import translated
 
 
@@ -105,3 +106,23 @@ def newest(home: Home) -> tuple[Path, list[str]] | None:
         if not check(file):
             return file, []
     return files[0], check(files[0])
+
+
+def remedy(root: Path) -> str:
+    """Say how a damaged ledger comes back: which backup of the home is the last good one, as far as there is one."""
+    found = newest(Home(root))
+    if found is None:
+        return "there is no backup in this home; keep the damaged file, and restore one from elsewhere: `assent backup --restore FILE`"
+    path, problems = found
+    if problems:
+        return f"no backup in {path.parent} is whole; keep the damaged file, and restore one from elsewhere: `assent backup --restore FILE`"
+    return f"the last good backup is {path}: `assent backup --restore {path}`"
+
+
+def with_remedy(error: AssentError, root: Path) -> AssentError:
+    """Name the last good backup in an error that says that the ledger is damaged; any other stays as it is."""
+    if isinstance(error, StoreCorrupt) and error.hint == REMEDY:
+        # Looking for it reads every backup until one is whole, so it is done only where somebody will read the error.
+        with contextlib.suppress(OSError, sqlite3.Error, AssentError):
+            error.hint = remedy(root)
+    return error

@@ -18,7 +18,7 @@ from ...schemas.notice import Route
 from ...schemas.plan import Plan
 from ...schemas.risk import Level
 from ...schemas.run import RunRow
-from . import log, outbox, plans
+from . import log, outbox, plans, runs
 from .known import Known
 from .rows import REMEDY
 from .store import Store
@@ -30,13 +30,16 @@ class Base:
     """One open ledger."""
 
     def __init__(
-        self, path: Path, *, policy: Policy, assess: Callable[[Plan], PlanRisk], clock: Callable[[], datetime], routes: Sequence[Route] = ()
+        self, path: Path, *, policy: Policy, assess: Callable[..., PlanRisk], clock: Callable[[], datetime], routes: Sequence[Route] = (),
+        rules: Callable[[], Policy] | None = None,
     ) -> None:
         """Open the ledger.
 
         Args:
-            assess: the risk of a plan under the rules of now; pure for one plan and policy, so its answers are kept by digest.
+            assess: the risk of a plan under the rules of now, in the workspace named as a second argument where the run has one of its own; pure for
+                one plan, policy and workspace, so its answers are kept by digest.
             clock: returns the wall time, aware.
+            rules: returns the rules of now, where they can change while the ledger is open; asked before anything is weighed, decided or dispatched.
             routes: which notices go to which channels.
 
         Raises:
@@ -44,10 +47,12 @@ class Base:
         """
         self.store = Store(path, clock=clock)
         self.policy = policy
+        self._rules = rules
         self.clock = clock
         self.routes = tuple(routes)
         self._assess = assess
-        self._risks: dict[str, PlanRisk] = {}
+        self._risks: dict[tuple[str, str], PlanRisk] = {}
+        self._workspaces: dict[str, str] = {}
         self._plans: dict[str, Plan] = {}
         self._runs_known: dict[str, Known] = {}
         self.listeners: list[Callable[[Event], None]] = []
@@ -59,17 +64,51 @@ class Base:
             raise StoreCorrupt(f"{path} is damaged: it has lost its name", hint=REMEDY)
         self.deployment = str(name[0])
 
-    def risk(self, plan: Plan) -> PlanRisk:
-        """Return the risk of a plan under the rules of now, as the world was at the last `look_again`."""
-        found = self._risks.get(plan.digest)
+    def risk(self, plan: Plan, run_id: str = "") -> PlanRisk:
+        """Return the risk of a plan under the rules of now, as the world was at the last `look_again`.
+
+        Args:
+            run_id: the run that follows the plan; its steps act in the workspace in which it was started, and are judged there.
+        """
+        where = self.workspace(run_id) if run_id else ""
+        found = self._risks.get((plan.digest, where))
         if found is None:
-            found = self._risks[plan.digest] = self._assess(plan)
+            found = self._risks[plan.digest, where] = self._assess(plan, where) if where else self._assess(plan)
+        return found
+
+    def workspace(self, run_id: str) -> str:
+        """Return the workspace of a run as it was recorded when the run was admitted; empty where none was.
+
+        Raises:
+            StoreCorrupt: what the run was asked for is not what the log says; acting somewhere else than was approved is no small thing.
+        """
+        found = self._workspaces.get(run_id)
+        if found is None:
+            with self.store.read() as c:
+                named = runs.workspace(c, run_id)
+            if named is None:
+                return ""
+            found = self._workspaces[run_id] = named
         return found
 
     def look_again(self) -> None:
-        """Assess plans anew from here on: what a path leads to may have changed since they were assessed."""
+        """Assess plans anew from here on: what a path leads to may have changed since they were assessed, and the rules may have."""
         self._risks.clear()
         self._runs_known.clear()
+        self.renew_rules()
+
+    def renew_rules(self) -> None:
+        """Take the rules of now.
+
+        Raises:
+            InvalidConfiguration: somebody made them unreadable; nothing goes on until they can be read.
+        """
+        if self._rules is not None:
+            found = self._rules()
+            if found is not self.policy:
+                self.policy = found
+                self._risks.clear()
+                self._runs_known.clear()
 
     def _plan_in_force(self, c: Any, run: RunRow) -> Plan | None:
         if not run.version:
@@ -101,8 +140,7 @@ class Base:
     def _write(self, *, deferred: bool = False, keeping: bool = False) -> Iterator[Any]:
         with self.store.write(deferred=deferred, keeping=keeping) as c:
             yield c
-        if self.listeners and not self.store.connection.in_transaction:
-            self._tell()
+        self._tell_committed()
 
     def _tell(self) -> None:
         fresh = self.events(after=self._told) if self._told else []
@@ -126,13 +164,21 @@ class Base:
             raise IllegalTransition(f"run {run.id} has no plan yet", hint="resume it; planning comes first")
         return plan
 
-    def together(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
         """Let deferred writes wait for the next full write or the end of the block."""
-        return self.store.together()
+        with self.store.together():
+            yield
+        self._tell_committed()
 
     def flush(self) -> None:
         """Commit what deferred writes left open."""
         self.store.flush()
+        self._tell_committed()
+
+    def _tell_committed(self) -> None:
+        if self.listeners and not self.store.connection.in_transaction:
+            self._tell()
 
     def close(self) -> None:
         """Close the store."""

@@ -36,6 +36,7 @@ class Effects(Gates):
         Returns:
             The dispatch; or the `Ruling` that refused it, whose rules say whether a person can cure it (`authority.CURABLE`).
         """
+        self.renew_rules()
         with self._write(keeping=True) as c:
             at = log.now(c, self.clock)
             known = self._known(c, run_id)
@@ -46,7 +47,7 @@ class Effects(Gates):
             before_it = known.of_step(plan.digest, step, measures=direction in ("before", "after"))
             given, unproved = known.proved
             facts = authority.Facts(
-                run=run, plan=plan, risk=self.risk(plan).whole, decisions=given, contributors=known.contributors, dispatches=before_it,
+                run=run, plan=plan, risk=self.risk(plan, run_id).whole, decisions=given, contributors=known.contributors, dispatches=before_it,
                 now=at, unproved=unproved, went_wrong=direction == "undo" and dispatches.went_wrong(c, run_id, plan.digest),
                 back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=known.has_backup,
                 grants=self.covered(c, run, plan, at) if direction in ("do", "before") and known.may_have_grants else None,
@@ -86,7 +87,8 @@ class Effects(Gates):
             if d.digest == plan.digest and d.direction == "do" and d.state is not DispatchState.NOT_STARTED
         }  # fmt: skip
         found = granting.flows(
-            plan, self.risk(plan), live, requester=run.requester, contributors=plans.contributors(c, run.id), policy=self.policy, now=at, begun=begun
+            plan, self.risk(plan, run.id), live, requester=run.requester, contributors=plans.contributors(c, run.id), policy=self.policy, now=at, begun=begun,
+            workspace=self.workspace(run.id),
         )
         # Nothing left to cover is only an answer for a run that came this far by grants.
         return found if found or grants.used_by(c, run.id) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from ...schemas.canonical import digest
 from ...schemas.errors import NotFound, StaleDecision
 from ...schemas.grant import Grant
 from ...schemas.noun import stamp
-from . import log
+from . import grant_uses, log
 
 TABLES = """
 CREATE TABLE standing_grant (
@@ -49,12 +50,15 @@ def get(c: sqlite3.Connection, grant_id: str) -> Grant:
 
 
 def live(c: sqlite3.Connection, now: datetime) -> list[Grant]:
-    """Return grants that still cover something and that the log holds word for word, those that end first before the others."""
+    """Return grants that still cover something and of which the log tells the same, those that end first before the others."""
     rows = c.execute(
         f"SELECT {_COLUMNS}, seq FROM standing_grant WHERE revoked_at IS NULL AND expires_at > ? AND used < uses ORDER BY expires_at, id",  # noqa: S608
         (stamp(now),),
-    )
-    return [grant for row in rows.fetchall() for grant in [_row(row[:5])] if _is_logged(c, grant, row[0], row[5])]
+    ).fetchall()
+    if not rows:
+        return []
+    told = grant_uses.told(c, min(row[5] for row in rows))
+    return [grant for row in rows for grant in [_row(row[:5])] if _is_logged(c, grant, row[0], row[5]) and _is_used_as_logged(grant, told)]
 
 
 def _is_logged(c: sqlite3.Connection, grant: Grant, raw: str, seq: int) -> bool:
@@ -65,6 +69,10 @@ def _is_logged(c: sqlite3.Connection, grant: Grant, raw: str, seq: int) -> bool:
 def any_given(c: sqlite3.Connection) -> bool:
     """Tell whether a grant was ever given here."""
     return c.execute("SELECT 1 FROM standing_grant LIMIT 1").fetchone() is not None
+
+
+def _is_used_as_logged(grant: Grant, told: Mapping[str, tuple[int, str, bool]]) -> bool:
+    return told.get(grant.id, (0, "0", False)) == (grant.used, grant.spent_usd, False)
 
 
 def every(c: sqlite3.Connection, *, limit: int) -> list[Grant]:

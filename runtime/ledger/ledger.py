@@ -85,7 +85,7 @@ class Ledger(Effects, Opining, Standing):
         with self._write(deferred=True) as c:
             run = runs.get(c, run_id)
             plan = self._require(c, run)
-            risk = self.risk(plan).whole
+            risk = self.risk(plan, run_id).whole
             at = log.now(c, self.clock)
             # A delivery has answered questions before its plan was weighed, so its status does not tell whether this is the first time.
             if run.status is RunStatus.PLANNING or run.status.is_waiting or run.graph == DELIVERY:
@@ -128,7 +128,10 @@ class Ledger(Effects, Opining, Standing):
             run = runs.get(c, run_id)
             at = log.now(c, self.clock)
             if run.status.is_over:
-                raise IllegalTransition(f"run {run_id} is {run.status.value}; there is nothing left to cancel", hint="`assent rollback` takes back what it did")
+                raise IllegalTransition(
+                    f"run {run_id} is {run.status.value}; there is nothing left to cancel",
+                    hint=f"`assent show {run_id}` tells what it did" + ("" if run.status is RunStatus.ROLLED_BACK else "; `assent rollback` takes it back"),
+                )
             for request in requests.of_run(c, run_id):
                 if request.is_open:
                     self._close(c, request, RequestStatus.WITHDRAWN, at, actor.id)
@@ -145,6 +148,11 @@ class Ledger(Effects, Opining, Standing):
                 raise IllegalTransition(f"run {run_id} is {run.status.value}; what it does is taken back when it is over", hint="cancel it first")
             runs.ask_back(c, run_id, log.now(c, self.clock), actor.id, to)
 
+    def back_to(self, run_id: str) -> int | None:
+        """Return the number of the last step that stays, while a person's wish to take a run back is being carried out; otherwise `None`."""
+        with self.store.read() as c:
+            return runs.back_to(c, run_id)
+
     def finish(self, run_id: str, status: RunStatus, results: Results) -> None:
         """Record the report and the final state of a run."""
         raw = canonical(results.as_json())
@@ -157,7 +165,7 @@ class Ledger(Effects, Opining, Standing):
             after = runs.move(c, run, status, at, "system")
             if after.status.is_over:
                 plan = self._plan_in_force(c, run)
-                self._tell_people(c, f"run.{status.value}", after, at, risk=None if plan is None else self.risk(plan).whole.level)
+                self._tell_people(c, f"run.{status.value}", after, at, risk=None if plan is None else self.risk(plan, run_id).whole.level)
 
     def results(self, run_id: str) -> bytes | None:
         """Return the report of a run as JSON bytes, or `None`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,8 @@ class Connection(sqlite3.Connection):
 
     newest: tuple[int, bytes, datetime] | None = None
     """Set by `append`; whoever undoes something, or sees that another connection committed, sets it to `None`."""
+    uses: Any = None
+    """What `grant_uses` has read so far."""
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -84,6 +86,38 @@ def proved(connection: sqlite3.Connection, seq: int) -> dict[str, Any] | None:
     if found is None or before is None or link(before[0], found[0]) != found[1]:
         return None
     entry: dict[str, Any] = parse(found[0])
+    return entry
+
+
+def of_kind(connection: sqlite3.Connection, run_id: str, *kinds: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a run that are of one of these types, newest first."""
+    rows = connection.execute(
+        f"SELECT bytes FROM event WHERE run_id = ? AND run_id <> '' AND {_sieve(kinds)} ORDER BY seq DESC",  # noqa: S608 - marks only
+        (run_id, *map(_mark, kinds)),
+    )
+    return (entry for entry in (_decoded(row[0]) for row in rows) if entry["type"] in kinds)
+
+
+def since(connection: sqlite3.Connection, seq: int, *kinds: str) -> Iterator[dict[str, Any]]:
+    """Yield the entries of any run after entry `seq` that are of one of these types, in order."""
+    rows = connection.execute(f"SELECT bytes FROM event WHERE seq > ? AND {_sieve(kinds)} ORDER BY seq", (seq, *map(_mark, kinds)))  # noqa: S608 - marks only
+    return (entry for entry in (_decoded(row[0]) for row in rows) if entry["type"] in kinds)
+
+
+def _sieve(kinds: Sequence[str]) -> str:
+    """Return the condition that lets through what may be of these types."""
+    # Sieved in the database, which is many times as fast as reading each entry; the type itself is read off the entry afterwards.
+    return f"({' OR '.join('instr(bytes, CAST(? AS BLOB))' for _ in kinds)})"
+
+
+def _mark(kind: str) -> str:
+    return f'"type":"{kind}"'
+
+
+@decoding
+def _decoded(raw: bytes) -> dict[str, Any]:
+    """Return one entry as it was written."""
+    entry: dict[str, Any] = parse(raw)
     return entry
 
 

@@ -6,11 +6,12 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from ...schemas.errors import IllegalTransition, NotFound
+from ...schemas.canonical import digest, parse
+from ...schemas.errors import IllegalTransition, NotFound, StoreCorrupt
 from ...schemas.noun import stamp
 from ...schemas.run import TRANSITIONS, RunRow, RunStatus
 from . import log
-from .rows import decoding
+from .rows import REMEDY, decoding
 
 _COLUMNS = "id, status, graph, tier, title, requester, digest, version, stop_requested, created_at, updated_at"
 
@@ -78,10 +79,30 @@ def ask_back(c: sqlite3.Connection, run_id: str, at: datetime, actor: str, to: i
     log.append(c, run_id, "rollback.requested", at, actor, {"to": to})
 
 
+@decoding
+def workspace(c: sqlite3.Connection, run_id: str) -> str | None:
+    """Return the workspace that was recorded with a run, empty where none was; `None` for a run that is not there or whose details are gone.
+
+    Raises:
+        StoreCorrupt: what the run was asked for is not what the log says.
+    """
+    row = c.execute("SELECT ask FROM run WHERE id = ?", (run_id,)).fetchone()
+    told = next(log.of_kind(c, run_id, "run.started", "run.erased"), None)
+    if row is None or (told is not None and told["type"] == "run.erased"):
+        return None
+    if told is None or told["data"]["ask"] != digest(bytes(row[0])):
+        raise StoreCorrupt(f"what run {run_id} was asked for is not what the log says", hint=REMEDY)
+    return str(parse(bytes(row[0])).get("workspace", ""))
+
+
+@decoding
 def back_to(c: sqlite3.Connection, run_id: str) -> int | None:
-    """Return the number of the last step that stays, while a person's wish to take a run back is being carried out."""
+    """Return the number of the last step that stays, while a person's wish to take a run back is being carried out, as the log has it too."""
     row = c.execute("SELECT back_to FROM run WHERE id = ?", (run_id,)).fetchone()
-    return None if row is None else row[0]
+    if row is None or row[0] is None:
+        return None
+    newest = next(log.of_kind(c, run_id, "rollback.requested", "results.recorded"), None)
+    return row[0] if newest is not None and newest["type"] == "rollback.requested" and newest["data"]["to"] == row[0] else None
 
 
 def ask(c: sqlite3.Connection, run_id: str) -> bytes:

@@ -10,6 +10,7 @@ from ...schemas.errors import StaleDecision
 from ...schemas.escalation import Due
 from ...schemas.noun import stamp
 from . import log
+from .rows import decoding
 
 TABLES = """
 CREATE TABLE due_done (
@@ -62,7 +63,8 @@ def done(c: sqlite3.Connection) -> set[tuple[str, str, int]]:
     return set(rows.fetchall())
 
 
+@decoding
 def backup_since(c: sqlite3.Connection, run_id: str, digest: str) -> bool:
-    """Tell whether the backup may answer the questions about a plan."""
+    """Tell whether the backup may answer the questions about a plan, as the log has it too."""
     found = c.execute("SELECT 1 FROM due_done WHERE run_id = ? AND digest = ? AND kind = 'backup' LIMIT 1", (run_id, digest)).fetchone()
-    return found is not None
+    return found is not None and any(entry["data"]["digest"] == digest for entry in log.of_kind(c, run_id, "request.backup"))

@@ -60,16 +60,16 @@ def show(thing: Any, runtime: Runtime | None = None) -> Shown:
     raise TypeError(f"there is no view of {type(thing).__name__}; show a Plan, Request, Run, Results, Risk, Verification, what a phase gave, or a list of requests, runs or events")
 
 
-def steps_of(plan: Plan, runtime: Runtime | None) -> str:
+def steps_of(plan: Plan, runtime: Runtime | None, run_id: str = "") -> str:
     """Return the steps of a plan as a table: with previews and risks where the runtime is known."""
     known = _known(runtime)
     if runtime is None:
         return table(("", "step", "call"), [(str(s.step), text(s.description), code(_call(s.tool, s.args))) for s in plan.steps])
     from ..cli.steps import seen_steps
 
-    risk = runtime.ledger.risk(plan)
+    risk = runtime.ledger.risk(plan, run_id)
     rows = []
-    for step, seen in zip(plan.steps, seen_steps(plan, risk, runtime.tools, runtime.place("")), strict=True):
+    for step, seen in zip(plan.steps, seen_steps(plan, risk, runtime.tools, runtime.place(run_id)), strict=True):
         above = [finding for finding in seen.findings if finding.level.value != "LOW"]
         why = items(text(finding.text, known=known) for finding in above)
         told = text(step.description, known=known)
@@ -101,7 +101,7 @@ def _request(request: Request, runtime: Runtime | None) -> str:
         rows.append(("why", text(request.subject["why"], known=known)))
     rows += [(text(d.verdict.value), f"{text(d.actor.id)} {text(d.reason, known=known)}") for d in request.decisions]
     plan = None if runtime is None else runtime.ledger.plan(request.run_id)
-    steps = steps_of(plan, runtime) if plan is not None and plan.digest == request.digest else ""
+    steps = steps_of(plan, runtime, request.run_id) if plan is not None and plan.digest == request.digest else ""
     title = f"{badge(request.risk.value)} {text(request.title, known=known)} {badge(request.status.value)}"
     return box(title, table((), rows), steps, f'<div class="q">{text(request.id)} · {text(request.digest)}</div>')
 
@@ -110,7 +110,7 @@ def _run(run: Run) -> str:
     runtime = run._runtime
     row, plan, found = run.row, run.plan, run.results
     known = _known(runtime)
-    level = "" if plan is None else badge(runtime.ledger.risk(plan).whole.level.value)
+    level = "" if plan is None else badge(runtime.ledger.risk(plan, run.id).whole.level.value)
     title = f"{text(row.title, known=known)} {badge(row.status.value)} {level}"
     parts = [f'<div class="q">{text(row.id)} · asked by {text(row.requester)} · {text(moment(row.created_at))}</div>']
     if found is not None:

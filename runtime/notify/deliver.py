@@ -244,7 +244,7 @@ def gather(ledger: Ledger, notice: Notice, at: datetime) -> Facts:
         results = Results.model_validate_json(raw)
     if plan is not None:
         with contextlib.suppress(AssentError, KeyError):  # a tool that is no longer there; its calls are shown with a risk that is not known
-            risk = ledger.risk(plan)
+            risk = ledger.risk(plan, notice.run_id)
     return Facts(notice, at, plan, risk, request, results)
 
 

@@ -90,7 +90,7 @@ def change(visit: Visit) -> Response:
         return page(edit_page(visit.frame(), asked, text))
     try:
         changed = document.read(text, review.plan, runtime.tools)
-        risks = runtime.ledger.risk(review.plan).whole, runtime.ledger.risk(changed).whole
+        risks = runtime.ledger.risk(review.plan, asked.run_id).whole, runtime.ledger.risk(changed, asked.run_id).whole
     except AssentError as error:
         return page(edit_page(visit.frame(), asked, text, error=error), 422)
     if form.get("go") != "save":
