@@ -7,6 +7,8 @@
 2. One durable step in plans of 10, 100 and 1,000 steps, against one plain SQLite commit of the same bytes at the same durability; and the
    size of what lies on disk.
 
+3. `assent --help` and `assent inbox` in a process of their own, against a program that only imports what every such command line needs.
+
 The inbox has its own: `benchmarks/inbox.py`; fan-out too: `benchmarks/fanout.py`.
 """
 
@@ -17,6 +19,8 @@ import json
 import operator
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -171,13 +175,35 @@ def plain_commits(path: Path, count: int, journal: str, synchronous: int, *, byt
         return (time.perf_counter() - began) / count * 1000
 
 
+def start_up(rounds: int = 7) -> dict[str, Any]:
+    """Time commands that a person types most, each in a process of its own; the best of some rounds, in seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "one-kilobyte.txt").write_text("x" * 1000)
+        with assent.open(folder / "home", workspace=folder) as door:
+            door.start(reading_plan(1))
+        ours = [sys.executable, "-m", "assent"]
+        commands = {
+            "python -c 'import typer, rich.console'": [sys.executable, "-c", "import typer, rich.console"],
+            "assent --help": [*ours, "--help"],
+            "assent inbox": [*ours, "inbox", "--home", str(folder / "home")],
+        }
+        best = dict.fromkeys(commands, 99.0)
+        for _ in range(rounds):
+            for label, words in commands.items():
+                began = time.perf_counter()
+                subprocess.run(words, check=True, capture_output=True, cwd=folder)
+                best[label] = min(best[label], time.perf_counter() - began)
+    return {"seconds": best, "bar_s": 0.3}
+
+
 def main() -> None:
     """Run everything and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    found: dict[str, Any] = {"workflow": workflows(given.rounds), "steps": [long_plan(n) for n in (10, 100, 1000)]}
+    found: dict[str, Any] = {"workflow": workflows(given.rounds), "steps": [long_plan(n) for n in (10, 100, 1000)], "start_up": start_up()}
     if given.json:
         print(json.dumps(found))
         return
@@ -187,6 +213,8 @@ def main() -> None:
         print(
             f"plan of {s['steps']:5d} steps               {s['ms_per_step']:8.2f} ms a step   plain commit of {s['bytes']} bytes {s['plain_commit_ms']:8.2f} ms   ratio {s['ratio']:.2f} (bar {s['bar']})   {s['mb']:.2f} MB"
         )
+    for label, seconds in found["start_up"]["seconds"].items():
+        print(f"{label:40s} {seconds:8.2f} s" + ("" if label.startswith("python") else f"   (bar {found['start_up']['bar_s']})"))
 
 
 if __name__ == "__main__":

@@ -776,17 +776,6 @@ def test_looking_loads_nothing_that_acts(shell: Shell) -> None:
         assert not _HEAVY.findall(done.stderr), words
 
 
-def test_help_and_inbox_answer_at_once(shell: Shell) -> None:
-    shell.waiting()
-    for words in (["--help"], ["inbox"]):
-        best = 9.0
-        for _ in range(5):
-            began = time.perf_counter()
-            assert shell.run(*words).code == 0
-            best = min(best, time.perf_counter() - began)
-        assert best < 0.6, "0.3 s on an idle machine; twice that where others work too"
-
-
 def test_the_home_is_for_its_owner_only(shell: Shell) -> None:
     shell.waiting()
     assert stat.S_IMODE((shell.root / "home").stat().st_mode) == 0o700
