@@ -32,6 +32,7 @@ Answer = Literal["within", "unsure", "outside"]
 LONGEST = 20_000
 LONGEST_STEP = 8_000
 _CLAUSE = re.compile(r"[.;\n]|,|\bbut\b|\bexcept\b")
+_REST = re.compile(r"\b(?:other|others|another|else|remaining|rest)\b")
 _GRAVE = frozenset({"delete", "send", "operate", "install", "secret", "permit"})
 _WRITES = _GRAVE | {"create", "change"}
 _ORDER = {"within": 0, "unsure": 1, "outside": 2}
@@ -62,6 +63,8 @@ class _Forbidden:
     said: str
     acts: frozenset[str]
     things: frozenset[str]
+    rest: bool = False
+    """It names what is left beside what was asked for (`other queries`), so words alone cannot tell whether a step touches it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Stated:
     unclear: tuple[str, ...]
     environment: str | None
     names_production: bool
+    is_request: bool = True
+    """What was asked for are words that ask; a written problem describes, and a verb in it need not be a wish."""
 
 
 def judge(plan: Plan, levels: Sequence[Level], *, words: str = "") -> tuple[Intent, ...]:
@@ -123,7 +128,9 @@ def stated(problem: Problem, *, words: str = "") -> Stated:
             forbidden.append(_forbidding(clause[len(before) :]))
         elif not known.elsewhere.search(clause):
             unclear.append(clause.strip())
-    forbidden += [_Forbidden(f"out of scope: {one}", frozenset(), _things(one.lower())) for one in problem.out_of_scope]
+    forbidden += [
+        _Forbidden(f"out of scope: {one}", frozenset(), _things(one.lower()), rest=bool(_REST.search(one.lower()))) for one in problem.out_of_scope
+    ]
     systems = frozenset(stem for system in problem.context.affected_systems for stem in stems(system.lower()))
     return Stated(
         asked=frozenset(act for act, verbs in known.asks.items() if verbs & wished),
@@ -133,6 +140,7 @@ def stated(problem: Problem, *, words: str = "") -> Stated:
         unclear=tuple(unclear),
         environment=problem.context.environment,
         names_production=bool(known.production & wished) or problem.context.environment == "production",
+        is_request=bool(words),
     )
 
 
@@ -172,7 +180,7 @@ def _findings(acts: frozenset[str], level: Level, there: frozenset[str], said: S
             continue
         # `no deletions` and `without deleting rows` forbid every deletion, `do not delete invoices` that of invoices.
         telling = one.things - known.kinds or (frozenset() if one.acts else one.things)
-        if telling <= there:
+        if telling <= there and not one.rest:
             yield "outside", 95, "intent.forbidden", f"this was said: {one.said.strip()!r}"
         elif telling & there:
             yield "unsure", 50, "intent.perhaps_forbidden", f"this was said: {one.said.strip()!r}"
@@ -193,7 +201,7 @@ def _findings(acts: frozenset[str], level: Level, there: frozenset[str], said: S
     grave = missing & _GRAVE
     if grave:
         yield "outside", 90, "intent.not_asked", f"nobody asked to {' or to '.join(sorted(grave))}"
-    elif missing and "only_read" in said.asked and not said.asked & _WRITES:
+    elif missing and said.is_request and "only_read" in said.asked and not said.asked & _WRITES:
         yield (
             "outside",
             90,
@@ -229,7 +237,7 @@ def _forbidding(clause: str) -> _Forbidden:
     known = words_of_intent()
     here = stems(clause)
     acts = frozenset(act for act, said in known.forbids.items() if said & here)
-    return _Forbidden(clause, acts, _things(clause) - frozenset().union(*known.forbids.values()))
+    return _Forbidden(clause, acts, _things(clause) - frozenset().union(*known.forbids.values()), rest=bool(_REST.search(clause)))
 
 
 def _things(text: str) -> frozenset[str]:

@@ -168,3 +168,19 @@ def test_table_is_whole() -> None:
         | set(table["acts"]["http"].values())
     )
     assert written - {"fetch"} <= set(table["asks"])
+
+
+def test_what_is_left_beside_the_request_is_not_judged_by_its_words_alone() -> None:
+    problem = {"title": "Orders take long to find", "description": "The query reads all rows.", "out_of_scope": ["Other queries"]}
+    said = stated(Problem.model_validate(problem))
+    step = Step.model_validate({"step": 1, "tool": "sql", "args": {"database": "shop.db", "statement": "EXPLAIN QUERY PLAN SELECT 1"}})
+    assert judge_step(step, Level.LOW, said).answer != "outside"
+    without = stated(Problem.model_validate({**problem, "out_of_scope": ["Queries"]}))
+    assert judge_step(step, Level.LOW, without).rules == ("intent.forbidden",)
+
+
+def test_a_verb_in_a_description_is_no_request_to_only_look() -> None:
+    problem = Problem.model_validate({"title": "Orders of a customer take too long to find", "description": "It gets slower."})
+    step = Step.model_validate({"step": 1, "tool": "sql", "args": {"database": "shop.db", "statement": "CREATE INDEX i ON orders(customer_id)"}})
+    assert judge_step(step, Level.MEDIUM, stated(problem)).answer == "unsure"
+    assert judge_step(step, Level.MEDIUM, stated(problem, words="find the orders of a customer")).answer == "outside"
