@@ -33,6 +33,9 @@ def reads_and_reports(body: Any) -> Any:
 
 
 def cleans(body: Any) -> Any:
+    if "keeps one principle" in json.dumps(body):
+        # What does more than read is held against the principles that only a model can judge, at the same time as the other agent works.
+        return {"answer": "within", "confidence": 0.9, "reason": "it is a build folder"}
     return {"calls": [{"tool": "shell", "args": {"command": "rm -rf build"}}]} if "README checker" in json.dumps(body) else reads_and_reports(body)
 
 
@@ -77,11 +80,11 @@ def test_a_phase_of_ones_own_runs_its_models_and_analysers(shell: Shell, shop: P
 
 
 def test_a_risky_call_leaves_the_phase_waiting_and_the_answer_leads_on(shell: Shell, shop: Path) -> None:
-    with FakeOpenAI(*[cleans] * 3) as server:
+    with FakeOpenAI(*[cleans] * 5) as server:
         words = ("run", str(shell.folder / "docs.yaml"), str(shop), "--model", f"openai:gpt-fake@{server.url}")
         done = shell.run(*words)
         assert done.exit_code == 3 and (shop / "build").exists()
-        assert "? readme asks" in done.stdout and "needs a person: it wants to call shell(command='rm -rf build'), which is CRITICAL" in done.stdout and "assent inbox" in done.stdout
+        assert "? readme asks" in done.stdout and "✓ tests reported" in done.stdout and "needs a person: it wants to call shell(command='rm -rf build'), which is CRITICAL" in done.stdout and "assent inbox" in done.stdout
         with Runtime(shell.folder / "home", workspace=shop) as runtime:
             (request,) = runtime.inbox()
             runtime.decide(request.id, "reject", reason="not in an analysis")
