@@ -15,17 +15,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from string import ascii_letters, digits
 
 from .redact_names import Tier, tier_of
-from .redact_span import Span
+from .redact_span import Span, lowered
 from .redact_values import How, is_opaque, is_password, is_token, stands_for
 
 _STEMS = (
     "pass|pwd|pw|secret|token|key|auth|cred|cookie|sess|bearer|jwt|pat|psk|[cx]srf|salt|pepper|licen|sig|senha|contrase|motdep"
     "|wachtw"
 )
+_STEM = re.compile(_STEMS)
+_LONGEST_BEFORE = 48
+_IN_A_NAME = frozenset(ascii_letters + digits + "_.-")
 _NAMED = re.compile(
-    rf"""(?<![\w.\-])(?<!\[redacted:)(?P<name>[\w.\-]{{0,48}}?(?:{_STEMS})[\w.\-]*+)
+    rf"""(?<![\w.\-])(?<!\[redacted:)(?P<name>[\w.\-]{{0,{_LONGEST_BEFORE}}}?(?:{_STEMS})[\w.\-]*+)
     (?P<close>(?:\\{{0,7}}["'`]|&quot;)?[\])]?)
     (?:
       (?P<default>:[-=])(?=[^\s=])
@@ -72,7 +76,7 @@ _URL_CUT = re.compile(r"[&#]")
 def named_secrets(text: str) -> Iterator[Span]:
     """Yield the values that stand beside the name of a secret."""
     done = 0
-    for found in _NAMED.finditer(text):
+    for found in _names(text):
         name = found["name"]
         tier = tier_of(name, in_query=text[found.start() - 1 : found.start()] in _QUERY) if len(name) <= 160 else Tier.NONE
         if tier is Tier.NONE or found.end() < done:
@@ -81,6 +85,21 @@ def named_secrets(text: str) -> Iterator[Span]:
         if span is not None:
             done = span.end
             yield span
+
+
+def _names(text: str) -> Iterator[re.Match[str]]:
+    """Yield what `_NAMED.finditer` would, asking it only where a name begins that holds a stem: most of a text holds none."""
+    low = lowered(text)
+    done = tried = -1
+    for stem in _STEM.finditer(low):
+        begin = stem.start()
+        least = max(0, begin - _LONGEST_BEFORE)
+        while begin > least and text[begin - 1] in _IN_A_NAME:
+            begin -= 1
+        if begin >= done and begin != tried and (found := _NAMED.match(text, begin)):
+            done = found.end()
+            yield found
+        tried = begin
 
 
 def _value(text: str, found: re.Match[str], tier: Tier) -> Span | None:

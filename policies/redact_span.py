@@ -56,6 +56,11 @@ def markers_in(text: str) -> list[Span]:
     return [Span(m.start(), m.end(), m[1]) for m in _MARKER.finditer(text) if m[1] in kinds()]
 
 
+def lowered(text: str) -> str:
+    """Return a text with its ASCII letters in lower case, every character in its place."""
+    return text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+
+
 def merged(text: str, spans: Iterable[Span]) -> list[Span]:
     """Join overlapping spans, each under the kind of its longest part, and leave out what is hidden already."""
     old = markers_in(text)

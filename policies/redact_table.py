@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -21,9 +21,9 @@ from typing import Any
 import yaml
 
 _START = 3
-"""How much of a word is its start, by which short texts are asked."""
-_SHORT = 400
-"""A text of up to this many characters is looked up by its own starts of words; asking a longer one for each word is faster."""
+"""How much of a word is its start, by which a text is asked for it."""
+LEAST = 16
+"""Fewer characters than this hold no format."""
 _ESCAPES = (r"\\[nrtfbv]", "%[0-9A-Fa-f]{2}", r"\\u00[0-9A-Fa-f]{2}")
 """A word may begin behind one of these, though it ends in a letter or digit: escapes of JSON and of URLs."""
 
@@ -59,13 +59,12 @@ class Table:
 
     def likely(self, text: str) -> Iterator[Format]:
         """Yield the formats one of whose words stands in a text, each once."""
-        words: Iterable[tuple[str, Format]] = self._words
-        if len(text) <= _SHORT:
-            # Most texts are short, and asking each for three hundred words costs more than all the rest of looking for secrets.
-            starts = {text[at : at + _START] for at in range(len(text) - _START + 1)}
-            words = (*self._short_words, *(pair for start in starts & self._by_start.keys() for pair in self._by_start[start]))
-        found = {id(form): form for word, form in words if word in text}
-        yield from found.values()
+        if len(text) < LEAST:
+            return
+        # Asking for each of three hundred words would cost more than all the rest of looking for secrets.
+        starts = {text[at : at + _START] for at in range(len(text) - _START + 1)}
+        words = (*self._short_words, *(pair for start in starts & self._by_start.keys() for pair in self._by_start[start]))
+        yield from {id(form): form for word, form in words if word in text}.values()
 
     @cached_property
     def _words(self) -> tuple[tuple[str, Format], ...]:
@@ -92,8 +91,8 @@ def table() -> Table:
     loaded: dict[str, Any] = yaml.load(raw, Loader=loader)  # noqa: S506  # both are safe loaders
     rows = loaded["prefixed"]
     prefixed = [Format(kind, (p,), re.compile(re.escape(p) + body)) for kind, prefixes, body in rows for p in prefixes]
-    worded = [Format(kind, (p,), re.compile(_begun(p) + body)) for kind, prefixes, body in loaded["worded"] for p in prefixes]
-    shaped = [Format(kind, tuple(words), re.compile(_begun("") + pattern)) for kind, words, pattern in loaded["shaped"]]
+    worded = [Format(kind, (p,), re.compile(_begun(re.escape(p)) + body)) for kind, prefixes, body in loaded["worded"] for p in prefixes]
+    shaped = [Format(kind, tuple(words), re.compile(_begun(first) + rest)) for kind, words, first, rest in loaded["shaped"]]
     return Table(
         version=int(loaded["version"]),
         digest=hashlib.sha256(raw).hexdigest(),
@@ -104,8 +103,7 @@ def table() -> Table:
     )
 
 
-def _begun(word: str) -> str:
-    """Return a pattern for `word` where a word may begin. The word stands first, so that the search for it is one for plain
-    text."""
-    plain = re.escape(word)
-    return f"{plain}(?:(?<![A-Za-z0-9]{plain})|{'|'.join(f'(?<={escape}{plain})' for escape in _ESCAPES)})"
+def _begun(first: str) -> str:
+    """Return a pattern for `first`, itself one of fixed width, where a word may begin. It stands before the question whether one
+    does, so that the search goes from one such place to the next."""
+    return f"{first}(?:(?<![A-Za-z0-9]{first})|{'|'.join(f'(?<={escape}{first})' for escape in _ESCAPES)})"
