@@ -82,7 +82,7 @@ def _telling(risk: Risk) -> Sequence[Reason]:
 
 
 def _named(where: str, finding: Reason) -> Reason:
-    return finding.model_copy(update={"text": f"{where}: {finding.text}"})
+    return Reason(rule=finding.rule, level=finding.level, text=f"{where}: {finding.text}", lower=finding.lower)
 
 
 def _circumstances(plan: Plan, worst: Level) -> list[Reason]:

@@ -115,7 +115,7 @@ class Placing:
         from ..policies.risk.assess import assess
         from ..policies.risk.sequence import assess_sequence
 
-        around = self._surroundings(Path(os.path.normpath(self.home.root.parent / workspace)) if workspace else self.workspace)
+        around = self._surroundings(Path(os.path.normpath(self.home.root.parent / workspace)) if workspace else self.workspace).at_once()
         return plan_risk(
             plan, actions=lambda call: actions_of(self.tools, call), judge=lambda k, p: assess(k, p, around), together=assess_sequence,
         )

@@ -60,15 +60,23 @@ def is_canonical(data: bytes) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether a value holds no float, no large integer and only ASCII keys: where JSON and canonical JSON cannot differ."""
+    """Tell whether a value holds no odd float, no large integer and only ASCII keys: where JSON and canonical JSON cannot differ."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return True
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(inner) for key, inner in value.items())
+        for key, inner in value.items():
+            if type(key) is not str or not key.isascii() or not (type(inner) is str or _is_plain(inner)):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))
-    return kind is int and -LARGEST <= value <= LARGEST
+    return -LARGEST <= value <= LARGEST if kind is int else kind is float and _is_decimal(repr(value))
+
+
+def _is_decimal(number: str) -> bool:
+    """Tell whether a float is spelled the same in Python and in canonical JSON: shortest digits with a point, no exponent, not a whole number."""
+    return "e" not in number and "n" not in number and not number.endswith(".0")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

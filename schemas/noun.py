@@ -5,8 +5,9 @@ Rules: unknown fields are refused (a misspelt field must never be silently ignor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
 
@@ -81,6 +82,19 @@ class Noun(BaseModel):
     """A frozen value with closed fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False, validate_default=False)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, unchecked. What was derived from the fields (a digest) is not copied with them."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        fields = type(self).model_fields
+        copied = type(self).__new__(type(self))
+        values = {name: value for name, value in self.__dict__.items() if name in fields}
+        object.__setattr__(copied, "__dict__", {**values, **(update or {})})
+        object.__setattr__(copied, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *(update or ())})
+        object.__setattr__(copied, "__pydantic_extra__", None)
+        object.__setattr__(copied, "__pydantic_private__", None)
+        return copied
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form, without fields that hold nothing."""

@@ -43,7 +43,7 @@ class Step(Noun):
     estimated_time_s: int | None = Field(default=None, ge=0)
     cost_usd: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?$", description="Decimal text: money is never a float.")
 
-    @property
+    @cached_property
     def call(self) -> Call:
         """The tool call of the step."""
         return Call(tool=self.tool, args=self.args)
@@ -60,7 +60,7 @@ class Measure(Noun):
     target: str = Field(default="", description="A comparison such as `< 20`; read from the criterion where it is empty.")
     repeat: int | None = Field(default=None, ge=1, le=1000, description="How often it is run; 20 for timings, otherwise once.")
 
-    @property
+    @cached_property
     def call(self) -> Call:
         """The tool call of the measure."""
         return Call(tool=self.tool, args=self.args)

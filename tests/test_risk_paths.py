@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,3 +229,24 @@ def test_any_text_is_judged_and_no_write_is_low(path: str) -> None:
     assert judge_read(path, AROUND)
     if not path.startswith("/dev/"):
         assert _level(judge_write(path, AROUND)) >= Level.MEDIUM
+
+
+_LISTS = [tuple(entry["paths"]) for key in ("write", "secret") for entry in table("paths")[key]]
+_LISTS += [tuple(table("paths")[key]) for key in ("source", "public", "sink")]
+_LISTS += [tuple(entry["names"]) for entry in table("sequence")["runs"]]
+_PIECES = sorted({piece for patterns in _LISTS for pattern in patterns for piece in re.split(r"[/*]", pattern.lower()) if piece})
+_NAMES = st.builds("{}{}{}".format, st.sampled_from(["", ".", "x"]), st.sampled_from(_PIECES), st.sampled_from(["", "", "y", ".key"]))
+_PATHS = st.builds("{}{}{}".format, st.sampled_from(["/", "//", ""]), st.lists(_NAMES, min_size=1, max_size=4).map("/".join), st.sampled_from(["", "", "/", "\n"]))
+
+
+@given(_PATHS, st.sampled_from(_LISTS), st.sampled_from(_LISTS))
+@settings(max_examples=400, deadline=None)
+def test_every_shape_of_pattern_means_what_its_notation_says(path: str, patterns: tuple[str, ...], unless: tuple[str, ...]) -> None:
+    def meant(pattern: str) -> bool:
+        body = re.escape(pattern.lower().strip("/")).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+        start, end = "^/" if pattern.startswith("/") else "/", "(?:/|$)" if pattern.endswith("/") else "$"
+        return any(re.search(start + body + end, each) for each in (path, "/".join(name.rstrip(" .").lstrip(" ") or name for name in path.split("/"))))
+
+    assert meets(patterns)(path) is any(map(meant, patterns))
+    if not any(map(meant, unless)):
+        assert meets(patterns, unless)(path) is any(map(meant, patterns))

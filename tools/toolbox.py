@@ -58,7 +58,8 @@ class Toolbox(Mapping[str, Tool]):
                 tool=tool,
                 complaints=[],
             )
-        complaints = [Complaint(where=where, expected="text that has a UTF-8 form") for where in _not_text(args)]
+        odd = [] if all(type(value) is str and value.isascii() for value in args.values()) else _not_text(args)
+        complaints = [Complaint(where=where, expected="text that has a UTF-8 form") for where in odd]
         try:
             found = self._tools[tool].Arguments.model_validate(dict(args))
         except ValidationError as error:

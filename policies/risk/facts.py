@@ -159,3 +159,9 @@ def _expressions() -> dict[str, re.Pattern[str]]:
 def runners() -> tuple[tuple[str, re.Pattern[str], Question], ...]:
     """Return every kind of runner: its name, how it is started, and which files it takes orders from."""
     return tuple((entry["rule"], re.compile(entry["head"]), meets(tuple(entry["names"]))) for entry in table("sequence")["runs"])
+
+
+@cache
+def any_takes_orders() -> Question:
+    """Return the question whether any kind of runner takes orders from a file."""
+    return meets(tuple(name for entry in table("sequence")["runs"] for name in entry["names"]))

@@ -28,7 +28,7 @@ from .surroundings import Surroundings
 from .tables import entries, table
 
 _NO_WORKSPACE = frozenset({"/", "/home", "/usr", "/var", "/opt", "/lib", "/bin", "/sbin", "/run", "/Users"})
-_NO_WORKSPACE_BELOW = ("/etc", "/proc", "/dev", "/sys", "/boot")
+_NO_WORKSPACE_BELOW = ("/etc/", "/proc/", "/dev/", "/sys/", "/boot/")
 _INSIDE = "name a file inside the workspace"
 
 
@@ -57,6 +57,14 @@ class _Rule:
     level: Level
     text: str
     meets: Question
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """Rules, and whether a path may meet one at all: all of their patterns without the exceptions, asked at once because most paths meet none."""
+
+    each: tuple[_Rule, ...]
+    may_meet: Question
 
 
 def judge_read(path: str, around: Surroundings, *, cwd: str | None = None) -> tuple[Reason, ...]:
@@ -188,9 +196,9 @@ def _secret(seen: Iterable[str], around: Surroundings, verb: str) -> Iterator[Re
         yield Reason(rule="path.secret.yours", level=Level.HIGH, text=f"{verb} a path that your configuration names as secret")
 
 
-def _met(rules: Iterable[_Rule], seen: Iterable[str], verb: str) -> Iterator[Reason]:
-    paths = tuple(seen)
-    for rule in rules:
+def _met(rules: _Rules, seen: Iterable[str], verb: str) -> Iterator[Reason]:
+    paths = tuple(path for path in seen if rules.may_meet(path))
+    for rule in rules.each if paths else ():
         for path in paths:
             if rule.meets(path):
                 name = shown(posixpath.basename(path.rstrip("/")) or path)
@@ -204,9 +212,9 @@ def _clean(path: str) -> str:
 
 def _below(path: str, folder: str) -> str:
     """Return the path from the folder on, as `//name`, or an empty text when it lies elsewhere or the folder is no workspace."""
-    if folder in _NO_WORKSPACE or any(folder == root or folder.startswith(root + "/") for root in _NO_WORKSPACE_BELOW):
+    if not (path == folder or path.startswith(folder + "/")) or folder in _NO_WORKSPACE or f"{folder}/".startswith(_NO_WORKSPACE_BELOW):
         return ""
-    return "//" + path[len(folder) + 1 :] if path == folder or path.startswith(folder + "/") else ""
+    return "//" + path[len(folder) + 1 :]
 
 
 def _under(path: str, folder: str) -> bool:
@@ -214,13 +222,13 @@ def _under(path: str, folder: str) -> bool:
 
 
 @cache
-def _rules(key: str) -> tuple[_Rule, ...]:
+def _rules(key: str) -> _Rules:
     read = table("paths")
     built = []
     for entry in read[key]:
         unless = (*entry.get("unless", ()), *(read["source"] if entry.get("source") else ()))
         built.append(_Rule(entry["rule"], Level(entry["level"]), entry["text"], meets(tuple(entry["paths"]), unless)))
-    return tuple(built)
+    return _Rules(tuple(built), meets(tuple(path for entry in read[key] for path in entry["paths"])))
 
 
 @cache

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 Question = Callable[[str], bool]
@@ -29,10 +30,10 @@ def meets(patterns: tuple[str, ...], unless: tuple[str, ...] = ()) -> Question:
     Returns:
         A function from an absolute path to the answer. It is linear in the path for the lengths that paths may have.
     """
-    yes, no = _joined(patterns), _joined(unless)
+    yes, no = _sorted(patterns), _sorted(unless)
 
     def question(path: str) -> bool:
-        return any(yes.search(each) and not no.search(each) for each in _spellings(path))
+        return any(yes.hold(each) and not no.hold(each) for each in _spellings(path))
 
     return question
 
@@ -44,6 +45,43 @@ def _spellings(path: str) -> tuple[str, ...]:
     if " " not in lowered and "." not in lowered:
         return (lowered,)
     return tuple(dict.fromkeys((lowered, "/".join(name.rstrip(" .").lstrip(" ") or name for name in lowered.split("/")))))
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """Patterns by their shape. Nine in ten are a name, its beginning, its end or a folder; one expression of them all takes twenty times as long."""
+
+    names: frozenset[str]
+    beginnings: tuple[str, ...]
+    endings: tuple[str, ...]
+    folders: frozenset[str]
+    others: re.Pattern[str]
+
+    def hold(self, path: str) -> bool:
+        """Tell whether one of them holds for a path in lower case."""
+        # `$` in an expression also stands before a last line feed; the other shapes follow it.
+        folder, slash, name = path.removesuffix("\n").rpartition("/")
+        if slash and (name in self.names or name.startswith(self.beginnings) or name.endswith(self.endings) or name in self.folders):
+            return True
+        if not self.folders.isdisjoint(folder.split("/")[1:]):
+            return True
+        return self.others.search(path) is not None
+
+
+def _sorted(patterns: Iterable[str]) -> _Patterns:
+    names, beginnings, endings, folders, others = set(), [], [], set(), []
+    for pattern in patterns:
+        body = pattern.lower().strip("/")
+        plain = not pattern.startswith("/") and "/" not in body
+        if plain and "*" not in body and body:
+            (folders if pattern.endswith("/") else names).add(body)
+        elif plain and body.count("*") == 1 and body.endswith("*") and not pattern.endswith("/"):
+            beginnings.append(body[:-1])
+        elif plain and body.count("*") == 1 and body.startswith("*") and not pattern.endswith("/"):
+            endings.append(body[1:])
+        else:
+            others.append(pattern)
+    return _Patterns(frozenset(names), tuple(beginnings), tuple(endings), frozenset(folders), _joined(others))
 
 
 def _joined(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...schemas.risk import Level, Reason, Risk
-from .facts import Facts, facts_of, runners
+from .facts import Facts, any_takes_orders, facts_of, runners
 
 Action = tuple[str, Any, Risk]
 _SOME, _MANY = 5, 12
@@ -130,8 +130,9 @@ class _Seen:
                 self._written.setdefault(name, (place, facts.fetches))
                 if facts.secret and facts.copies:
                     self._copied.setdefault(name, place)
-            for head, _, takes_orders in runners():
-                if takes_orders("//" + path.lstrip("/")):
+            seen = "//" + path.lstrip("/")
+            for head, _, takes_orders in runners() if any_takes_orders()(seen) else ():
+                if takes_orders(seen):
                     self._ordered.setdefault(head, (place, facts.fetches))
 
     def _tell(self, rule: str, level: Level, text: str, *places: int) -> None:

@@ -23,6 +23,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|.*::")
 _ROUTE = re.compile(
     r"[(.)]*\[{1,2}(?:\.\.\.)?\w[\w-]+\]{1,2}[\w.-]*"
 )  # a route parameter of a web framework: [id].tsx, [...slug]
+_SEPARATORS = re.compile(r"[\\\x00-\x1f;:]")
+_QUOTES = re.compile(r"[\[\]{}\"'`]")
 _CHOICE = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _ODD = frozenset(';|<>`"')
@@ -40,18 +42,20 @@ def misspelt(path: str) -> tuple[Reason, ...]:
 
 def readings(path: str) -> tuple[str, ...]:
     """Return what a misspelt path could mean to some reader, each as an absolute path."""
-    plain = unicodedata.normalize("NFKC", path[:MOST_CHARACTERS])
-    plain = "".join("" if unicodedata.category(each) == "Cf" else each for each in plain)
-    plain = re.sub(r"[\\\x00-\x1f;:]", "/", plain)
-    decoded = _ENCODED.sub(lambda code: chr(int(code[0].lstrip("%u"), 16)), plain)
-    bare = re.sub(r"[\[\]{}\"'`]", "", decoded)
-    return tuple(dict.fromkeys("/" + posixpath.normpath("/" + each).lstrip("/") for each in (plain, decoded, bare)))
+    plain = path[:MOST_CHARACTERS]
+    if not plain.isascii():  # what is has one form, and nothing in it that cannot be seen and is no control character
+        plain = unicodedata.normalize("NFKC", plain)
+        plain = "".join("" if unicodedata.category(each) == "Cf" else each for each in plain)
+    plain = _SEPARATORS.sub("/", plain)
+    decoded = _ENCODED.sub(lambda code: chr(int(code[0].lstrip("%u"), 16)), plain) if "%" in plain else plain
+    bare = _QUOTES.sub("", decoded)
+    return tuple(dict.fromkeys("/" + posixpath.normpath("/" + each).lstrip("/") for each in dict.fromkeys((plain, decoded, bare))))
 
 
 def shown(path: str) -> str:
     """Return a path as it may stand in a sentence: at most 80 characters, nothing that moves a cursor."""
     text = path if len(path) <= 80 else path[:77] + "..."
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _letters(path: str) -> Iterator[Reason]:

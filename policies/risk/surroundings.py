@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 
@@ -42,3 +43,7 @@ class Surroundings:
     dialect: str | None = None
     own: tuple[str, ...] = ()
     overlay: Mapping[str, Any] = field(default_factory=dict)
+
+    def at_once(self) -> Surroundings:
+        """Return the same place as it is at one moment: the file system is asked each thing once. For the actions of one plan."""
+        return replace(self, resolve=cache(self.resolve), listing=cache(self.listing), is_tracked=cache(self.is_tracked))
