@@ -23,6 +23,7 @@ from ..tools.tool import Place, Restores, Tool, ToolRefused
 from .ports import Ports
 
 SMALL_BYTES = 4096
+_spelled = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 _TIMINGS = frozenset({"p50_ms", "p95_ms", "p99_ms", "mean_ms", "max_ms", "min_ms"})
 
 
@@ -175,7 +176,7 @@ class Performer:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _slim(self, receipt: Receipt) -> Receipt:
-        raw = json.dumps(receipt.output, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+        raw = _spelled(receipt.output).encode("utf-8", "replace")
         if len(raw) <= SMALL_BYTES:
             return receipt
         kept = receipt.output_ref or self.place.keep.put(raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..schemas.errors import StoreUnavailable
@@ -33,32 +34,32 @@ class Home:
             raise StoreUnavailable(f"{home.root} cannot be written", hint="choose another home with --home, or mend the folder's permissions")
         return home
 
-    @property
+    @cached_property
     def ledger(self) -> Path:
         """The ledger's database."""
         return self.root / "ledger.db"
 
-    @property
+    @cached_property
     def checkpoints(self) -> Path:
         """LangGraph's checkpoints."""
         return self.root / "checkpoints.db"
 
-    @property
+    @cached_property
     def artifacts(self) -> Path:
         """What is kept with runs."""
         return self.root / "artifacts"
 
-    @property
+    @cached_property
     def locks(self) -> Path:
         """One lock file a run."""
         return self.root / "locks"
 
-    @property
+    @cached_property
     def scratch(self) -> Path:
         """Where processes record their own end."""
         return self.root / "scratch"
 
-    @property
+    @cached_property
     def backups(self) -> Path:
         """Where `assent backup` writes."""
         return self.root / "backups"

@@ -23,7 +23,12 @@ from ..schemas.run import RunStatus
 from .keep import Keep
 from .report_costs import taken
 
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes trees: no value stands in two places, so none has to be looked for."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def write_report(report: Results, keep: Keep, now: datetime, *, plan: Plan | None = None, known: Sequence[str] = ()) -> list[Artifact]:
@@ -77,7 +82,7 @@ def _execution(report: Results) -> dict[str, Any]:
 
 
 def _yaml(value: dict[str, Any]) -> str:
-    return str(yaml.dump(value, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120))
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def markdown(report: Results) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 import rfc8785
 
 LARGEST = 2**53 - 1
+compact = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+"""Write a JSON value with sorted keys and without blanks; canonical where `canonical` would not refuse it, and quicker."""
 
 
 def canonical(value: Any) -> bytes:
@@ -25,7 +27,7 @@ def canonical(value: Any) -> bytes:
     try:
         if _is_plain(value):
             # For these values C's encoder with sorted keys writes exactly the canonical form, twenty times as fast.
-            return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
+            return compact(value).encode("utf-8")
         raw = rfc8785.dumps(value)
         parse(raw)  # a float such as 2.0**53 is written as an integer that strict reading refuses
         return raw
@@ -46,7 +48,7 @@ def parse(data: bytes | str) -> Any:
     """
     text = data.decode("utf-8") if isinstance(data, bytes) else data
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_bounded)
+        return _STRICT.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -97,3 +99,6 @@ def _bounded(digits: str) -> int:
     if len(digits) > 17 or abs(int(digits)) > LARGEST:
         raise ValueError(f"the integer {digits[:20]} is beyond 2^53 - 1; write it as text")
     return int(digits)
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_bounded)

@@ -27,19 +27,19 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """Return 0 for LOW to 3 for CRITICAL."""
-        return _RANK[self.value]
+        return _RANK[self._value_]
 
     def __lt__(self, other: str) -> bool:
-        return _RANK[self.value] < _RANK[str(other)]
+        return _RANK[self._value_] < _RANK[str(other)]
 
     def __le__(self, other: str) -> bool:
-        return _RANK[self.value] <= _RANK[str(other)]
+        return _RANK[self._value_] <= _RANK[str(other)]
 
     def __gt__(self, other: str) -> bool:
-        return _RANK[self.value] > _RANK[str(other)]
+        return _RANK[self._value_] > _RANK[str(other)]
 
     def __ge__(self, other: str) -> bool:
-        return _RANK[self.value] >= _RANK[str(other)]
+        return _RANK[self._value_] >= _RANK[str(other)]
 
 
 class Reason(Noun):

@@ -122,12 +122,8 @@ def _relative(place: Place, path: str) -> str:
 
 
 def _is_own(place: Place, parts: tuple[str, ...]) -> bool:
-    # A home that was put inside the workspace under another name is still ours: the folder around the scratch folder.
-    try:
-        home = place.scratch.parent.relative_to(place.workspace).parts
-    except ValueError:
-        return False
-    return bool(home) and parts[: len(home)] == home
+    # A home that was put inside the workspace under another name is still ours.
+    return bool(place.own) and parts[: len(place.own)] == place.own
 
 
 def _step(folder: int, part: str, path: str, *, create: bool) -> tuple[int, bool]:

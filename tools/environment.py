@@ -38,7 +38,7 @@ def environment(place: Place) -> dict[str, str]:
     """
     variables = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": _home(),
+        "HOME": home_folder(),
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         "TZ": "UTC",
@@ -60,7 +60,8 @@ def environment(place: Place) -> dict[str, str]:
     return variables
 
 
-def _home() -> str:
+def home_folder() -> str:
+    """Return the home folder of commands: the real user's, whatever the environment of this process says."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -76,6 +77,14 @@ class Place:
     hosts: frozenset[str] = frozenset()
     sleep: Callable[[float], None] | None = None
     progress: Callable[[str], None] | None = None
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """The components of assent's own folder, the one around `scratch`, where it lies inside the workspace; otherwise none."""
+        try:
+            return self.scratch.parent.relative_to(self.workspace).parts
+        except ValueError:
+            return ()
 
 
 @dataclass(frozen=True)

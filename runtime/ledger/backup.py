@@ -15,7 +15,7 @@ from ...schemas.errors import AssentError, NotFound, StoreCorrupt
 from ..home import Home
 from . import tables, verify
 from .rows import REMEDY
-from .store import translated
+from .trouble import translated
 
 
 def backup(home: Home, target: Path | None = None) -> Path:

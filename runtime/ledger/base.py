@@ -136,9 +136,13 @@ class Base:
             found = self._runs_known[run_id] = Known(c, run_id, generation)
         return found
 
+    def _write(self, *, deferred: bool = False, keeping: bool = False) -> contextlib.AbstractContextManager[Any]:
+        writing = self.store.write(deferred=deferred, keeping=keeping)
+        return self._told_of(writing) if self.listeners else writing
+
     @contextlib.contextmanager
-    def _write(self, *, deferred: bool = False, keeping: bool = False) -> Iterator[Any]:
-        with self.store.write(deferred=deferred, keeping=keeping) as c:
+    def _told_of(self, writing: contextlib.AbstractContextManager[Any]) -> Iterator[Any]:
+        with writing as c:
             yield c
         self._tell_committed()
 

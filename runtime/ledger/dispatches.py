@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ...schemas.canonical import compact
 from ...schemas.canonical import digest as digest_of
 from ...schemas.dispatch import Direction, Dispatch, DispatchState, EffectClass, Receipt
 from ...schemas.errors import StoreCorrupt
@@ -32,7 +33,7 @@ def insert(
 ) -> Dispatch:
     """Record the intent. The caller has just ruled on it in this transaction."""
     key = key_of(deployment, run_id, digest, direction, step, attempt)
-    noted = json.dumps(before, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    noted = compact(before)
     c.execute(
         f"INSERT INTO dispatch ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
         (run_id, digest, step, direction, attempt, DispatchState.DISPATCHED.value, effect_class.value, key, noted, stamp(at), None, None),

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ...schemas.approval import Actor, Decision, Question, Request, RequestStatus, Verdict
-from ...schemas.canonical import canonical, digest
+from ...schemas.canonical import canonical, compact, digest
 from ...schemas.errors import NotFound
 from ...schemas.noun import stamp
 from . import facets, log
@@ -203,4 +203,4 @@ def _row(row: tuple[Any, ...], given: tuple[Decision, ...]) -> Request:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return compact(value)

@@ -20,13 +20,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from ...schemas.errors import StoreCorrupt, StoreError, StoreNewer, StoreUnavailable, StoreUnsafe
+from ...schemas.errors import StoreCorrupt, StoreNewer, StoreUnavailable, StoreUnsafe
 from ..keep import write_whole
 from . import log, tables
 from .rows import REMEDY
+from .trouble import FOREIGN, in_our_words, translated
 
 _FULL = 2
 _CHECKPOINT_EVERY = 128
@@ -56,6 +58,7 @@ class Store:
         self._version = -1
         self._gate = -1
         self._is_checked = False
+        self._held = _Held(self)
         with translated(path):
             if not path.exists():
                 # SQLite would create it with the umask; the ledger is for its owner only.
@@ -118,7 +121,7 @@ class Store:
         Args:
             keeping: the writer tells whoever keeps what was read (`known.py`) itself, so the generation stays.
         """
-        with self.lock, translated(self.path):
+        with self._held as connection:
             flow = _FLOWS.get().get(id(self))
             if self.connection.in_transaction and flow is not self._open_for:
                 # What another flow of this process left open is whole; an error of this one must not undo it.
@@ -129,7 +132,7 @@ class Store:
             else:
                 self._begin()
             try:
-                yield self.connection
+                yield connection
                 if not keeping:
                     self.generation += 1
                 if joined:
@@ -142,11 +145,9 @@ class Store:
                 self._undo(joined)
                 raise
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> AbstractContextManager[sqlite3.Connection]:
         """Hold the connection for reading; statements outside a transaction see the newest commit."""
-        with self.lock, translated(self.path):
-            yield self.connection
+        return self._held
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -167,8 +168,8 @@ class Store:
 
     def flush(self) -> None:
         """Commit what deferred writes left open."""
-        with self.lock, translated(self.path):
-            if self.connection.in_transaction:
+        with self._held as connection:
+            if connection.in_transaction:
                 try:
                     self._commit()
                 except BaseException:
@@ -277,6 +278,22 @@ class Store:
         fcntl.flock(self._gate, fcntl.LOCK_UN)
 
 
+class _Held:
+    """The connection, held under the store's lock, with SQLite's errors in our words. One serves all: it keeps nothing of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._store.lock.acquire()
+        return self._store.connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._store.lock.release()
+        if isinstance(error, FOREIGN):
+            raise in_our_words(self._store.path, error) from error
+
+
 def _found(path: Path, clock: Callable[[], datetime]) -> None:
     """Put a whole new ledger, tables and first entry, in the place of an empty file: one durable write where building it in place takes thirty.
 
@@ -284,31 +301,3 @@ def _found(path: Path, clock: Callable[[], datetime]) -> None:
     """
     if not path.stat().st_size:
         write_whole(path, tables.founded(clock()))
-
-
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, with what to do."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _translate(path, error) from error
-    except UnicodeDecodeError as error:
-        # The module could not even read SQLite's own words about a schema that is damaged.
-        raise StoreCorrupt(f"{path} is damaged: {error}", hint=REMEDY) from error
-    except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be used: {error}", hint="check the folder's owner, permissions and disk; nothing was changed") from error
-
-
-def _translate(path: Path, error: sqlite3.DatabaseError) -> StoreError | sqlite3.DatabaseError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    # Text that is not UTF-8 is an error of the Python module, which has no code; our statements fit our schema unless that is damaged.
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith(("Could not decode to UTF-8", "no such column", "no such table")):
-        return StoreCorrupt(f"{path} is damaged: {error}", hint=REMEDY)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreUnavailable(f"{path} is locked by another process", hint="wait for it to end, or end it; nothing was changed")
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return StoreUnavailable(f"{path} cannot be written: {error}", hint="check the folder's owner and permissions; nothing was changed")
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return StoreUnavailable(f"{path}: {error}", hint="free disk space or mend the disk, then resume the run; nothing was changed")
-    return error
