@@ -56,6 +56,11 @@ class When(Noun):
                 raise ValueError(f"not a regular expression: {error}") from error
         return patterns
 
+    @cached_property
+    def expressions(self) -> tuple[re.Pattern[str], ...]:
+        """The patterns, compiled."""
+        return tuple(re.compile(pattern, re.MULTILINE) for pattern in self.patterns)
+
 
 class Principle(Noun):
     """One principle."""
@@ -215,16 +220,15 @@ def _problems(principle: Principle) -> Iterator[str]:
 
 def _violations(principle: Principle, calls: Iterable[Deed]) -> Iterator[Violation]:
     for deed in calls:
-        if any(_holds(one, deed) for one in principle.when):
+        if any(_holds(one, deed) for one in principle.when if not one.tools or deed.call.tool in one.tools):
             yield Violation(principle.id, deed.where, principle.text)
 
 
 def _holds(when: When, deed: Deed) -> bool:
-    if when.tools and deed.call.tool not in when.tools:
-        return False
+    """Tell whether conditions that speak of the call's tool hold."""
     if when.findings and not any(fnmatchcase(rule, wanted) for rule in deed.findings for wanted in when.findings):
         return False
-    return all(re.search(pattern, deed.text, re.MULTILINE) for pattern in when.patterns)
+    return all(pattern.search(deed.text) for pattern in when.expressions)
 
 
 def _texts(value: Any) -> Iterator[str]:

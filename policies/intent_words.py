@@ -59,7 +59,7 @@ def words_of_intent() -> IntentWords:
 
 def stems(text: str) -> frozenset[str]:
     """Return the words of a lower-case text without their plural."""
-    return frozenset(map(_stem, WORD.findall(text)))
+    return frozenset(_stem(word) if word.endswith("s") else word for word in WORD.findall(text))
 
 
 def _stem(word: str) -> str:
