@@ -13,7 +13,7 @@ from langgraph.types import interrupt
 
 from ..policies.outline import described
 from ..policies.plan_risk import PlanRisk
-from ..policies.redact import redact_value
+from ..policies.redact import Redaction
 from ..schemas.approval import Question, Request, RequestStatus, Verdict
 from ..schemas.dispatch import DispatchState
 from ..schemas.plan import Plan
@@ -78,12 +78,13 @@ def payload(request: Request, plan: Plan | None, risk: PlanRisk | None = None, *
     """
     steps = plan.steps if plan is not None else ()
     # The payload is for screens and is kept with the checkpoint: secrets stay in the plan's bytes, which only the ledger holds.
-    shown = [redact_value(step.args, known=known) for step in steps]
-    texts = [] if plan is None else described(plan, risk, request.risk, request.kind, request.subject, known=known)
+    hide = Redaction(known)
+    shown = [hide.value(step.args) for step in steps]
+    texts = [] if plan is None else described(plan, risk, request.risk, request.kind, request.subject, hide=hide)
     calls = [{"name": step.tool, "args": args, "arguments": args, "description": text} for step, args, text in zip(steps, shown, texts, strict=True)]
     allowed = [option.value for option in request.options if option in (Verdict.APPROVE, Verdict.EDIT, Verdict.REJECT)] or ["respond"]
     # What a question about a phase asks does not follow from the plan's steps.
-    asks = {"subject": redact_value(dict(request.subject), known=known)} if request.subject.get("phase") else {}
+    asks = {"subject": hide.value(dict(request.subject))} if request.subject.get("phase") else {}
     return {
         "kind": "assent.approval/v1",
         "question": request.kind.value,
@@ -91,7 +92,7 @@ def payload(request: Request, plan: Plan | None, risk: PlanRisk | None = None, *
         "run_id": request.run_id,
         "digest": request.digest,
         "risk": request.risk.value,
-        "title": redact_value(request.title, known=known),
+        "title": hide.text(request.title),
         "options": [option.value for option in request.options],
         "decide_by": None if request.decide_by is None else request.decide_by.isoformat(),
         "action_requests": calls,

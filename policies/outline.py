@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..schemas.approval import Question
 from ..schemas.plan import Call, Plan
 from ..schemas.risk import Level
 from .plan_risk import PlanRisk
-from .redact import redact, redact_value
+from .redact import Redaction
 from .show import excerpt
 
 _LINES = 40
@@ -41,52 +41,55 @@ class _Row:
     level: Level | None
 
 
-def outline(plan: Plan, risk: PlanRisk | None, *, known: Sequence[str] = ()) -> tuple[list[str], int]:
+def outline(plan: Plan, risk: PlanRisk | None, *, hide: Redaction | None = None) -> tuple[list[str], int]:
     """Return one line for each call that may run, in the plan's order, and how many lines had to be left out.
 
     Args:
         risk: of the plan's calls; `None`: not known, which is said.
-        known: values that are secret whatever they look like.
+        hide: what hides secrets; the patterns alone where it is absent.
     """
+    hide = hide or Redaction()
     rows = _rows(plan, risk)
     worst = sorted(range(len(rows)), key=lambda n: (-_rank(rows[n].level), n))[:_LINES]
-    return [_line(rows[n], known) for n in sorted(worst)], len(rows) - len(worst)
+    return [_line(rows[n], hide) for n in sorted(worst)], len(rows) - len(worst)
 
 
-def described(plan: Plan, risk: PlanRisk | None, level: Level, kind: Question, subject: Mapping[str, Any], *, known: Sequence[str] = ()) -> list[str]:
+def described(plan: Plan, risk: PlanRisk | None, level: Level, kind: Question, subject: Mapping[str, Any], *, hide: Redaction | None = None) -> list[str]:
     """Return the text that stands beside each step's call on such a screen, in Markdown; the first begins with what the question is about.
 
     Args:
         level: risk of the whole plan.
         kind: what is asked.
         subject: what the question says besides.
+        hide: what hides secrets; the patterns alone where it is absent.
     """
+    hide = hide or Redaction()
     count = len(plan.steps)
-    texts = [f"**Step {step.step} of {count}**{_said(step.description, known)}" for step in plan.steps]
+    texts = [f"**Step {step.step} of {count}**{_said(step.description, hide)}" for step in plan.steps]
     if not texts:
         return []
-    lines, left = outline(plan, risk, known=known)
+    lines, left = outline(plan, risk, hide=hide)
     if kind is Question.IN_DOUBT:
         # The call that is asked about need not be the one beside this text, so it is named in it.
         number = subject.get("step")
         named = [line for line in lines if line.startswith(f"{number}\\.")] if subject.get("direction") == "do" else []
-        head = [f"**It is not known whether step {number} happened.** {span(subject.get('why', ''), known)}", *named]
+        head = [f"**It is not known whether step {number} happened.** {span(subject.get('why', ''), hide)}", *named]
         head.append("Look at the outside world, then answer `happened`, `did not happen` or `abandon`; nothing is approved here.")
         texts[0] = "\n\n".join(head)
         return texts
     asked = f"{_ASKS[kind]} " if kind in _ASKS else ""
-    why = f"\n\nWhy: {span(subject['why'], known)}" if subject.get("why") else ""
+    why = f"\n\nWhy: {span(subject['why'], hide)}" if subject.get("why") else ""
     head = [f"**{asked}Your answer is for the whole plan: {count} step{'s' if count != 1 else ''}, risk {level.value}.** Approved, all of this may run:{why}"]
-    head += ["\n".join(f"- {line}" for line in lines), f"The author calls it {span(plan.problem.title, known)}."]
+    head += ["\n".join(f"- {line}" for line in lines), f"The author calls it {span(plan.problem.title, hide)}."]
     if left:
         head.append(f"**Not all of it is shown: {left} more calls of the same or lower risk.** Look at the page or at `assent show` before you approve.")
     texts[0] = "\n\n".join([*head, texts[0]])
     return texts
 
 
-def span(text: object, known: Sequence[str] = (), limit: int = _WORDS_CHARS) -> str:
+def span(text: object, hide: Redaction, limit: int = _WORDS_CHARS) -> str:
     """Return any text as a code span of Markdown, on one line, that nothing in it can end."""
-    shown = excerpt(redact(str(text), known=known), limit).shown.strip()
+    shown = excerpt(hide.text(str(text)), limit).shown.strip()
     if not shown:
         return ""
     fence = "`" * (max((len(found) for found in _TICKS.findall(shown)), default=0) + 1)
@@ -95,18 +98,18 @@ def span(text: object, known: Sequence[str] = (), limit: int = _WORDS_CHARS) -> 
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def _line(row: _Row, known: Sequence[str]) -> str:
-    args = json.dumps(redact_value(row.call.args, known=known), ensure_ascii=False, separators=(", ", ": "))
+def _line(row: _Row, hide: Redaction) -> str:
+    args = json.dumps(hide.value(row.call.args), ensure_ascii=False, separators=(", ", ": "))
     risk = row.level.value if row.level is not None else "risk not known"
-    return f"{row.place} **{risk}** {span(row.call.tool, known, 80)} {span(args, known, _CALL_CHARS)}"
+    return f"{row.place} **{risk}** {span(row.call.tool, hide, 80)} {span(args, hide, _CALL_CHARS)}"
 
 
 def _rank(level: Level | None) -> int:
     return 9 if level is None else level.rank
 
 
-def _said(words: str, known: Sequence[str]) -> str:
-    return f" The author says {span(words, known)}" if words.strip() else ""
+def _said(words: str, hide: Redaction) -> str:
+    return f" The author says {span(words, hide)}" if words.strip() else ""
 
 
 def _rows(plan: Plan, risk: PlanRisk | None) -> list[_Row]:

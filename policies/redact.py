@@ -21,7 +21,7 @@ from .redact_known import known_secrets
 from .redact_places import placed_secrets
 from .redact_span import Span, marker, merged, replaced
 
-__all__ = ["Span", "find_secrets", "marker", "redact", "redact_value"]
+__all__ = ["Redaction", "Span", "find_secrets", "marker", "redact", "redact_value"]
 
 _ROUNDS = 6
 
@@ -60,18 +60,47 @@ def redact(text: str, *, known: Sequence[str] = ()) -> str:
 
 def redact_value(value: Any, *, known: Sequence[str] = ()) -> Any:
     """Redact every text inside a JSON value; a text below a secret-named key is hidden as if it stood beside that name."""
-    if isinstance(value, str):
-        return redact(value, known=known)
-    if isinstance(value, Mapping):
-        return {key: _beside(key, inner, known) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_value(inner, known=known) for inner in value]
-    return value
+    return Redaction(known).value(value)
 
 
-def _beside(key: Any, value: Any, known: Sequence[str]) -> Any:
-    if isinstance(key, str) and isinstance(value, str) and value:
-        spans = find_secrets(f"{key}: {value}")
-        if any(span.start <= len(key) + 2 and span.end >= len(key) + 2 + len(value) for span in spans):
-            return marker(spans[0].kind)
-    return redact_value(value, known=known)
+class Redaction:
+    """Redacts the texts of one thing, a plan for example, in which many are said more than once: each is searched once.
+
+    It holds what it saw, so it lives only as long as that work.
+    """
+
+    def __init__(self, known: Sequence[str] = ()) -> None:
+        self._known = known
+        self._texts: dict[str, str] = {}
+        self._pairs: dict[tuple[str, str], str | None] = {}
+
+    def text(self, text: str) -> str:
+        """Do what `redact` does."""
+        found = self._texts.get(text)
+        if found is None:
+            found = self._texts[text] = redact(text, known=self._known)
+        return found
+
+    def value(self, value: Any) -> Any:
+        """Do what `redact_value` does."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {key: self._beside(key, inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(inner) for inner in value]
+        return value
+
+    def _beside(self, key: Any, value: Any) -> Any:
+        if isinstance(key, str) and isinstance(value, str) and value:
+            if (key, value) not in self._pairs:
+                self._pairs[key, value] = _hidden(key, value)
+            return self._pairs[key, value] or self.text(value)
+        return self.value(value)
+
+
+def _hidden(key: str, value: str) -> str | None:
+    """Return the marker of a value that is a secret because of the name beside it; `None` where it is not."""
+    spans = find_secrets(f"{key}: {value}")
+    whole = any(span.start <= len(key) + 2 and span.end >= len(key) + 2 + len(value) for span in spans)
+    return marker(spans[0].kind) if whole else None

@@ -28,6 +28,9 @@ def canonical(value: Any) -> bytes:
         if _is_plain(value):
             # For these values C's encoder with sorted keys writes exactly the canonical form, twenty times as fast.
             return compact(value).encode("utf-8")
+        settled = _settled(value)
+        if _is_plain(settled):
+            return compact(settled).encode("utf-8")
         raw = rfc8785.dumps(value)
         parse(raw)  # a float such as 2.0**53 is written as an integer that strict reading refuses
         return raw
@@ -74,6 +77,16 @@ def _is_plain(value: Any) -> bool:
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))
     return -LARGEST <= value <= LARGEST if kind is int else kind is float and _is_decimal(repr(value))
+
+
+def _settled(value: Any) -> Any:
+    """Return a value with whole floats as the integers that canonical JSON writes for them."""
+    kind = type(value)
+    if kind is float:
+        return int(value) if value.is_integer() and abs(value) <= LARGEST else value
+    if kind is dict:
+        return {key: _settled(inner) for key, inner in value.items()}
+    return [_settled(inner) for inner in value] if kind is list or kind is tuple else value
 
 
 def _is_decimal(number: str) -> bool:

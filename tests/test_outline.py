@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from assent.policies.outline import described, outline, span
 from assent.policies.plan_risk import PlanRisk
+from assent.policies.redact import Redaction
 from assent.schemas.approval import Question
 from assent.schemas.plan import Measure, Plan, Step
 from assent.schemas.problem import Problem
@@ -35,7 +36,7 @@ def risks(plan: Plan, *levels: Level) -> PlanRisk:
 
 
 def first(plan: Plan, risk: PlanRisk | None, kind: Question = Question.PLAN, subject: dict[str, Any] | None = None, known: tuple[str, ...] = ()) -> str:
-    return described(plan, risk, Level.HIGH, kind, subject or {}, known=known)[0]
+    return described(plan, risk, Level.HIGH, kind, subject or {}, hide=Redaction(known))[0]
 
 
 def test_the_first_call_shows_every_step_with_its_risk() -> None:
@@ -81,7 +82,7 @@ def outside_of_spans(text: str) -> str:
 @settings(max_examples=400, deadline=None)
 @given(st.text(alphabet="`a *\\[]()\n<é\u202e", max_size=30))
 def test_nothing_can_end_a_code_span(text: str) -> None:
-    shown = span(text)
+    shown = span(text, Redaction())
     assert outside_of_spans(f"x{shown}x") == "xx"
     assert "\n" not in shown
 

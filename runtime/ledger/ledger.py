@@ -95,7 +95,8 @@ class Ledger(Effects, Opining, Standing):
             if not beyond.is_allowed:
                 runs.move(c, run, RunStatus.DENIED, at, "system", rules=list(beyond.rules))
                 return "denied", risk.level, beyond.reasons
-            needed = approvals.need(risk.level, plan, plans.contributors(c, run_id), self.policy, backup=waiting.backup_since(c, run_id, plan.digest))
+            contributors = plans.contributors(c, run_id)
+            needed = approvals.need(risk.level, plan, contributors, self.policy, backup=waiting.backup_since(c, run_id, plan.digest))
             covered = None if needed is None else self.covered(c, run, plan, at)
             if needed is None or covered is not None:
                 if covered:
@@ -104,7 +105,7 @@ class Ledger(Effects, Opining, Standing):
                     runs.move(c, run, RunStatus.RUNNING, at, "system:auto", risk=risk.level.value)
                 return "low", risk.level, ()
             # Who may answer once the backup is called counts: such a question waits, it is not hopeless.
-            at_last = approvals.need(risk.level, plan, plans.contributors(c, run_id), self.policy, backup=True) or needed
+            at_last = approvals.need(risk.level, plan, contributors, self.policy, backup=True) or needed
             nobody = approvals.missing(at_last, self.policy)
             if nobody:
                 runs.move(c, run, RunStatus.DENIED, at, "system", rules=["approvers.missing"])
