@@ -60,8 +60,9 @@ class Driving:
         from .shared_graph import bound, driver
 
         with bound(self.ports):
-            # Nobody listens: what happens is read off the ledger, so no state is gathered after each station.
-            driver("par", self.checkpoints).invoke(given, config, durability="exit", stream_mode=[])
+            # What happens is read off the ledger, so no state is gathered after each station.
+            for _ in driver("par", self.checkpoints).stream(given, config, durability="exit", stream_mode=[]):
+                pass
 
     def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:
         """Tell whether there is a checkpoint of this run, and whether it waits at an interrupt; one that cannot be this run's is removed."""

@@ -71,7 +71,7 @@ def note(args: FilesArguments, place: Place) -> dict[str, Any]:
     elif args.operation != "delete":
         left = _edited(args, seen)
         noted["after"] = "" if isinstance(left, str) else digest(left)
-    if args.operation in ("write", "move"):
+    if args.operation == "move" or (args.operation == "write" and seen is None):
         noted["created_parents"] = list(confine.missing_folders(place, args.to or args.path))
     return noted
 

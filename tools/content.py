@@ -24,6 +24,7 @@ from .confine import Spot
 from .tool import ToolRefused
 
 LARGEST_BYTES = 64 * 1024**2
+_CHUNK_BYTES = 64 * 1024
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _KINDS = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
@@ -74,13 +75,15 @@ def look(here: Spot, limit: int = LARGEST_BYTES) -> State | None:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise ToolRefused(f"{here.path!r} is not a regular file", rule="file.kind") from error
         raise
-    with os.fdopen(handle, "rb") as file:
+    try:
         found = os.fstat(handle)
         _regular(found, here.path)
         # As much as it says it holds and one byte more; a file that grows meanwhile is read on.
-        data = file.read(min(found.st_size, limit) + 1)
-        if len(data) > found.st_size:
-            data += file.read(limit + 1 - len(data))
+        data = os.read(handle, min(found.st_size, limit) + 1)
+        while len(data) <= limit and (more := os.read(handle, min(limit + 1 - len(data), _CHUNK_BYTES))):
+            data += more
+    finally:
+        os.close(handle)
     if len(data) > limit:
         raise ToolRefused(f"{here.path!r} has more than {limit} bytes, the most this tool takes", rule="file.size")
     return State(data, digest(data), stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid), _identity(found))

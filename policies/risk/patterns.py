@@ -69,7 +69,9 @@ class _Patterns:
 
 
 def _sorted(patterns: Iterable[str]) -> _Patterns:
-    names, beginnings, endings, folders, others = set(), [], [], set(), []
+    names: set[str] = set()
+    folders: set[str] = set()
+    beginnings, endings, others = [], [], []
     for pattern in patterns:
         body = pattern.lower().strip("/")
         plain = not pattern.startswith("/") and "/" not in body
