@@ -100,10 +100,10 @@ class Placing:
     def _surroundings(self, workspace: Path) -> Surroundings:
         found = self._seen.get(workspace)
         if found is None:
-            from ..tools.environment import environment
+            from ..tools.environment import environment, home_folder
             from .assess import surroundings
 
-            home = environment(self._place(workspace))["HOME"]
+            home = environment(self._place(workspace))["HOME"] if self.settings.environment else home_folder()
             # The sql tool speaks to SQLite; what another program is given says its own dialect.
             found = self._seen[workspace] = surroundings(str(workspace), home=home, dialect="sqlite", own=(str(self.home.root),), overlay=self.policy.risk)
         return found
