@@ -25,10 +25,24 @@ from .report_costs import taken
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes trees: no value stands in two places, so none has to be looked for."""
+    """Writes trees of plain values, in which the same few names and words stand again and again."""
 
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._tags: dict[tuple[str, Any], Any] = {}
+
+    def represent_data(self, data: Any) -> Any:
+        # No value of a tree stands in two places, so none has to be looked for.
+        make = self.yaml_representers.get(type(data))
+        return super().represent_data(data) if make is None else make(self, data)
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        if kind is not yaml.ScalarNode:
+            return super().resolve(kind, value, implicit)
+        found = self._tags.get((value, implicit))
+        if found is None:
+            found = self._tags[value, implicit] = super().resolve(kind, value, implicit)
+        return found
 
 
 def write_report(report: Results, keep: Keep, now: datetime, *, plan: Plan | None = None, known: Sequence[str] = ()) -> list[Artifact]:
