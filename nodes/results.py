@@ -48,11 +48,9 @@ def results(state: State, *, ports: Ports) -> dict[str, Any]:
 
 def publish(run: RunRow, status: RunStatus, ports: Ports, *, why: str = "", back_to: int | None = None) -> Results:
     """Gather what the run left, write its report, keep both with it, and end it in `status`. The caller owns the run."""
-    for artifact in ports.collect(run.id):
-        ports.ledger.keep(run.id, artifact)
+    ports.ledger.keep(run.id, *ports.collect(run.id))
     report = compose(run, status, ports, why=why, back_to=back_to)
-    for artifact in ports.report(report):
-        ports.ledger.keep(run.id, artifact)
+    ports.ledger.keep(run.id, *ports.report(report))
     ports.ledger.finish(run.id, status, report)
     return report
 

@@ -173,10 +173,11 @@ class Ledger(Effects, Opining, Standing):
         with self.store.read() as c:
             return runs.results(c, run_id)
 
-    def keep(self, run_id: str, artifact: Artifact) -> None:
-        """Record that a file is kept with a run."""
+    def keep(self, run_id: str, *kept: Artifact) -> None:
+        """Record that files are kept with a run."""
         with self._write(deferred=True) as c:
-            artifacts.index(c, run_id, artifact, log.now(c, self.clock))
+            for artifact in kept:
+                artifacts.index(c, run_id, artifact, log.now(c, self.clock))
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that are kept with a run."""
