@@ -60,7 +60,7 @@ class Keep:
         """Write a named file of a run and return its path; a file of that name is replaced. What can be made again need not be `durable`."""
         if not is_plain(name) or not is_plain(run_id):
             raise ValueError(f"{name!r} is not a plain file name")
-        path = self.folder / run_id / name
+        path = self.folder.joinpath(run_id, name)
         write_whole(path, data, durable=durable)
         return path
 
@@ -108,7 +108,7 @@ def _write_whole(path: Path, data: bytes, *, durable: bool) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        os.replace(temporary, path)  # noqa: PTH105 - a Path of the name takes longer than the renaming
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

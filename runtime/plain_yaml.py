@@ -67,9 +67,12 @@ def _sequence(items: list[Any], indent: int, lines: list[str]) -> None:
         raise _Odd
     pad = " " * indent
     for item in items:
-        if item and (type(item) is dict or type(item) is list):
-            first = len(lines)
-            (_mapping if type(item) is dict else _sequence)(item, indent + 2, lines)
+        first = len(lines)
+        if type(item) is dict and item:
+            _mapping(item, indent + 2, lines)
+        elif type(item) is list and item:
+            _sequence(item, indent + 2, lines)
+        if len(lines) > first:
             lines[first] = f"{pad}- {lines[first][indent + 2 :]}"
         else:
             text = _scalar(item, WIDTH - indent - 2)
