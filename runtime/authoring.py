@@ -38,11 +38,11 @@ class Authoring:
     keep: Keep
     ledger: Ledger
     clock: Callable[[], Any]
-    workspace: Path
+    workspace_of: Callable[[str], Path]
     policy: Policy
     settings: Settings
     _read: Callable[[Any], Reading]
-    _around: Callable[[], Surroundings]
+    _around: Callable[[str], Surroundings]
     found_before: Callable[[str], str]
 
     @cached_property
@@ -58,8 +58,8 @@ class Authoring:
         if model is None:
             return None
         return Planner(
-            model, self.tools, keep=self.keep, facts=lambda: look(self.workspace, self._around(), self.policy.model_sees), clock=self.clock,
-            prices=self.settings.prices, budget=self.policy.budget,
+            model, self.tools, keep=self.keep, clock=self.clock,
+            facts=lambda run_id: look(self.workspace_of(run_id), self._around(run_id), self.policy.model_sees), prices=self.settings.prices, budget=self.policy.budget,
         )  # fmt: skip
 
     def check_model(self) -> None:

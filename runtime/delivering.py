@@ -66,6 +66,7 @@ class Delivering:
     workspace: Path
     clock: Callable[[], Any]
     place: Callable[[str], Place]
+    workspace_of: Callable[[str], Path]
     ports: Ports
     agents: dict[str, Any]
     on_phase: Callable[[dict[str, Any]], None]
@@ -92,8 +93,8 @@ class Delivering:
             from .explained import Explained
 
             found = {name: Explained(agent, self._reads_on) for name, agent in found.items()}
-        before = bound({**found, **self.agents}, lambda inputs: self._analysis_inputs(""))
-        after = bound({**testers(where), **self.agents}, lambda inputs: self._testing_inputs(str(inputs.get("run", "")), None))
+        before = bound({**found, **self.agents}, self._analysis_inputs)
+        after = bound({**testers(where), **self.agents}, lambda run_id: self._testing_inputs(run_id, None))
         return DeliveryPorts(
             ports=replace(self.ports, graph="delivery", place=self._bounded_place), analysis=PhasePorts(agents=before, **shared), testing=PhasePorts(agents=after, **shared),
             analysed=shipped(ANALYSIS), tested={number: for_testing(number) for number in (3, 5)}, rules=self.policy.delivery,
@@ -131,7 +132,7 @@ class Delivering:
 
         plan = self._planned(run_id)
         rows = [one for one in self.ledger.dispatches(run_id) if one.digest == plan.digest]
-        return rehearse(plan, rows, self.ledger.risk(plan, run_id).steps, self.tools, self.place(run_id), without=self._within, how=self.policy.delivery.rehearse)
+        return rehearse(plan, rows, self.ledger.risk(plan, run_id).steps, self.tools, self.place(run_id), without=self._within(self.workspace_of(run_id)), how=self.policy.delivery.rehearse)
 
     def finalise(self, run_id: str) -> tuple[FinalConsolidation, Any]:
         """Write the final consolidation of a run with what is known now, and return it with its decision.
@@ -206,10 +207,11 @@ class Delivering:
         from .analysis.extras import installed
         from .analysis.sources import tree_digest
 
-        rules = self.policy.delivery
+        rules, root = self.policy.delivery, self.workspace_of(run_id)
+        within = self._within(root)
         # Everything that a report rests on is an input, so that an old one is never taken for a new question.
         inputs: dict[str, Any] = {
-            "path": str(self.workspace), "tree": tree_digest(self.workspace, self._within), "without": self._within, "may_run": rules.baseline, "analysers": installed(),
+            "path": str(root), "tree": tree_digest(root, within), "without": within, "may_run": rules.baseline, "analysers": installed(),
         }
         if self._reads_on is not None:
             inputs["model"] = self._reads_on.model.name
@@ -218,10 +220,11 @@ class Delivering:
     def _testing_inputs(self, run_id: str, rehearsal: Rehearsal | None) -> dict[str, Any]:
         from .analysis.sources import tree_digest
 
-        rules = self.policy.delivery
+        rules, root = self.policy.delivery, self.workspace_of(run_id)
+        within = self._within(root)
         tried = rehearsal if rehearsal is not None else self.rehearsal_of(run_id)
         inputs: dict[str, Any] = {
-            "run": run_id, "path": str(self.workspace), "tree": tree_digest(self.workspace, self._within), "without": self._within, "in_place": rules.in_place,
+            "run": run_id, "path": str(root), "tree": tree_digest(root, within), "without": within, "in_place": rules.in_place,
             "test_command": list(rules.test_command), "benchmark": list(self._benchmark), "workflows": [list(one) for one in rules.workflows],
             "rollback_tested": tried is not None and tried.tested,
         }
@@ -301,10 +304,9 @@ class Delivering:
         rules = self.policy.delivery
         return rules.benchmark or rules.test_command or (rules.python or sys.executable, *_PYTEST)
 
-    @property
-    def _within(self) -> str:
-        """The home's folder inside of the workspace, which is no part of the project; empty when it lies elsewhere."""
-        home, root = self.home.root.resolve(), self.workspace
+    def _within(self, root: Path) -> str:
+        """Return the home's folder inside of a workspace, which is no part of the project; empty when it lies elsewhere."""
+        home = self.home.root.resolve()
         return home.relative_to(root).as_posix() if home.is_relative_to(root) and home != root else ""
 
     def delivery(self, run_id: str) -> RunRow:

@@ -26,6 +26,7 @@ from .verification.performance_security import performance_security
 from .verification.tests import tests
 
 Agent = Callable[[AgentMessage], Any]
+Expected = Callable[[str], Mapping[str, Any]]
 
 
 def analysts(place: Place) -> dict[str, Agent]:
@@ -49,12 +50,12 @@ def testers(place: Place) -> dict[str, Agent]:
     }
 
 
-def bound(agents: Mapping[str, Any], expected: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> dict[str, Agent]:
+def bound(agents: Mapping[str, Any], expected: Expected) -> dict[str, Agent]:
     """Return agents that work only on inputs that are expected.
 
     Args:
         agents: functions, runnables or compiled graphs.
-        expected: inputs in, what they have to be out.
+        expected: the run that an agent works for in, what its inputs have to be out.
     """
     return {name: _Bound(adapt(agent), expected) for name, agent in agents.items()}
 
@@ -62,7 +63,7 @@ def bound(agents: Mapping[str, Any], expected: Callable[[Mapping[str, Any]], Map
 class _Bound:
     """An agent behind a look at its inputs."""
 
-    def __init__(self, agent: Agent, expected: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    def __init__(self, agent: Agent, expected: Expected) -> None:
         self.agent = agent
         self.expected = expected
         if hasattr(agent, "acall"):
@@ -77,6 +78,7 @@ class _Bound:
         return await self.agent.acall(message)  # type: ignore[attr-defined]
 
     def _look(self, message: AgentMessage) -> None:
-        inputs = message.body.content.get("inputs")
-        if not isinstance(inputs, Mapping) or dict(inputs) != dict(self.expected(inputs)):
+        content = message.body.content
+        inputs = content.get("inputs")
+        if not isinstance(inputs, Mapping) or dict(inputs) != dict(self.expected(str(content.get("run", "")))):
             raise NotAllowed("these are not the inputs of this run", hint="resume the run; its stations give agents what they are to look at")

@@ -124,7 +124,8 @@ class ModelAgent:
         bounds = AgentBounds(turns=limits.turns, tokens=limits.tokens, deadline=self.now() + limits.time_s)
         box = Toolbox([self.runtime.tools[name] for name in names if name in self.runtime.tools])
         calls = PhaseCalls(
-            self.runtime, list(box), who=f"Agent {message.header.agent_id} of phase {self.phase}", about=work.name, author=f"model:{self.model.name}"
+            self.runtime, list(box), who=f"Agent {message.header.agent_id} of phase {self.phase}", about=work.name, author=f"model:{self.model.name}",
+            beside=str(content.get("run") or ""),
         )
         ports = AgentPorts(
             ask=work.asker(bounds), act=calls, tools={name: described(Toolbox([tool])) for name, tool in box.items()}, bounds=bounds, now=self.now,

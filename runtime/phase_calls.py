@@ -37,7 +37,7 @@ _MOST_ANEW = 3
 class PhaseCalls:
     """Makes the calls of one agent."""
 
-    def __init__(self, runtime: Runtime, tools: Collection[str], *, who: str, about: str, author: str) -> None:
+    def __init__(self, runtime: Runtime, tools: Collection[str], *, who: str, about: str, author: str, beside: str = "") -> None:
         """Make one.
 
         Args:
@@ -46,12 +46,14 @@ class PhaseCalls:
             who: the agent and its phase, as people are shown them.
             about: what names the agent's work: the run, the phase, the agent, what it looks at.
             author: the model.
+            beside: the run of the phase; what the agent calls acts where that one acts.
         """
         self._runtime = runtime
         self._tools = tuple(tools)
         self._who = who
         self._about = about
         self._author = author
+        self._beside = beside
 
     def __call__(self, tool: str, args: Mapping[str, Any], place: str) -> Seen:
         """Make a call. Raises: AsksPerson: a person has to be asked first."""
@@ -89,7 +91,7 @@ class PhaseCalls:
 
     def _begun(self, plan: Plan, run_id: str) -> Run:
         try:
-            return self._runtime.start(plan, run_id=run_id)
+            return self._runtime.start(plan, run_id=run_id, beside=self._beside)
         except (RunBusy, IllegalTransition):
             return look(self._runtime, run_id)
 

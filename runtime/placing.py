@@ -41,9 +41,13 @@ class Placing:
     workspace: Path
     _seen: dict[Path, Surroundings]
 
-    def asking(self, ask: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is recorded of a request that is taken in at this door: what is asked for, and where its steps act."""
-        return {"request": ask, "workspace": self._where()}
+    def asking(self, ask: Mapping[str, Any], beside: str = "") -> dict[str, Any]:
+        """Return what is recorded of a request that is taken in at this door: what is asked for, and where its steps act.
+
+        Args:
+            beside: id of a run; the steps act where that one's do.
+        """
+        return {"request": ask, "workspace": (self.ledger.workspace(beside) if beside else "") or self._where()}
 
     def workspace_of(self, run_id: str) -> Path:
         """Return the folder in which the steps of a run act: where it was started, whichever folder this door was opened for."""
@@ -90,8 +94,8 @@ class Placing:
             sleep=time.sleep,
         )
 
-    def _around(self) -> Surroundings:
-        return self.surroundings
+    def _around(self, run_id: str) -> Surroundings:
+        return self._surroundings(self.workspace_of(run_id))
 
     @property
     def surroundings(self) -> Surroundings:

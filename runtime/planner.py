@@ -83,7 +83,7 @@ class Planner:
         tools: Toolbox,
         *,
         keep: Keep,
-        facts: Callable[[], WorkspaceFacts],
+        facts: Callable[[str], WorkspaceFacts],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         prices: Mapping[str, Any] | None = None,
         budget: Budget | None = None,
@@ -94,7 +94,7 @@ class Planner:
             model: that is asked.
             tools: that steps may name.
             keep: the artifact folder.
-            facts: looks at the workspace.
+            facts: looks at the workspace of a run.
             clock: returns the wall time, aware.
             prices: of the user; see `policies/prices.py`.
             budget: for the questions of one plan.
@@ -126,7 +126,7 @@ class Planner:
                 f"the request has {len(words)} characters",
                 hint=f"say it in at most {LONGEST}, or write the plan: `assent new plan.yaml`",
             )
-        facts = self.facts()
+        facts = self.facts(run_id)
         exchanges: list[Exchange] = []
         kept: list[Artifact] = []
 

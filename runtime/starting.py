@@ -34,14 +34,14 @@ class Starting:
     planner: Planner | None
     resume: Callable[[str], Run]
     run: Callable[[str], Run]
-    asking: Callable[[Mapping[str, Any]], dict[str, Any]]
+    asking: Callable[..., dict[str, Any]]
     _read: Callable[[Any], Reading]
     _drive: Callable[[str], None]
     check_model: Callable[[], None]
     _threads: dict[str, threading.Thread]
     _failures: dict[str, AssentError]
 
-    def start(self, request: Any, *, graph: str = "par", tier: int | None = None, wait: bool = True, run_id: str | None = None) -> Run:
+    def start(self, request: Any, *, graph: str = "par", tier: int | None = None, wait: bool = True, run_id: str | None = None, beside: str = "") -> Run:
         """Start a run.
 
         Args:
@@ -49,6 +49,7 @@ class Starting:
             tier: authority of the asking agent, 1 to 4; `None` takes the document's own, or no limit.
             wait: return when the run is over or waits for a person; otherwise at once, and the run goes on in a thread of this process.
             run_id: name of the run, for a caller who may call twice: a run of that name that was started for the same is found again.
+            beside: id of another run; this one acts in that one's workspace, whichever folder this door was opened for.
 
         Raises:
             InvalidDocument, InvalidPlan, ModelNeeded, NotFound: nothing was started.
@@ -59,15 +60,15 @@ class Starting:
             raise NotAllowed(f"there is no graph {graph!r}", hint=f"the graphs are: {', '.join(GRAPHS)}")
         ask = take_in(request)
         self.ledger.renew_rules()
-        if run_id is not None and self._is_admitted(run_id, ask, graph):
+        if run_id is not None and self._is_admitted(run_id, self.asking(ask, beside), graph):
             return self.resume(run_id) if wait else self.run(run_id)
         run_id = run_id or "run_" + uuid.uuid4().hex[:16]
         if "words" in ask and self.planner is not None:
-            return self._start_with_words(run_id, ask, graph, tier, wait=wait)
+            return self._start_with_words(run_id, ask, graph, tier, wait=wait, beside=beside)
         reading = self._read(ask)
         plan, own_tier = reading.plan, tier if tier is not None else reading.tier
         with self.locks.own(run_id), self.ledger.together():
-            self.ledger.admit(run_id, self.asking(ask), graph=graph, tier=own_tier, title=plan.problem.title, requester=self.actor.id)
+            self.ledger.admit(run_id, self.asking(ask, beside), graph=graph, tier=own_tier, title=plan.problem.title, requester=self.actor.id)
             self.ledger.freeze(run_id, plan, editor=plan.author or self.actor.id)
             if reading.hints:
                 self.ledger.note(run_id, "problem.vague", hints=[str(hint) for hint in reading.hints])
@@ -77,20 +78,20 @@ class Starting:
             self._in_background(run_id)
         return self.run(run_id)
 
-    def _is_admitted(self, run_id: str, ask: Mapping[str, Any], graph: str) -> bool:
+    def _is_admitted(self, run_id: str, asking: Mapping[str, Any], graph: str) -> bool:
         try:
             known = self.ledger.ask(run_id)
         except NotFound:
             return False
-        if known != canonical(self.asking(ask)) or self.ledger.run(run_id).graph != graph:
+        if known != canonical(asking) or self.ledger.run(run_id).graph != graph:
             raise NotAllowed(f"run {run_id} was started for something else", hint="give another run_id, or none")
         return True
 
-    def _start_with_words(self, run_id: str, ask: Mapping[str, Any], graph: str, tier: int | None, *, wait: bool) -> Run:
+    def _start_with_words(self, run_id: str, ask: Mapping[str, Any], graph: str, tier: int | None, *, wait: bool, beside: str) -> Run:
         self.check_model()
         # Admitted before the model is asked: a reply costs money, and a run that is admitted can go on after a crash.
         with self.locks.own(run_id):
-            self.ledger.admit(run_id, self.asking(ask), graph=graph, tier=tier, title=str(ask["words"])[:80], requester=self.actor.id)
+            self.ledger.admit(run_id, self.asking(ask, beside), graph=graph, tier=tier, title=str(ask["words"])[:80], requester=self.actor.id)
             if wait:
                 self._drive(run_id)
         if not wait:

@@ -53,7 +53,7 @@ def reply(**more: Any) -> dict[str, Any]:
 def planner(tmp_path: Path) -> Callable[..., Planner]:
     """Make a planner from a model or from replies."""
 
-    def make(*replies: Any, facts: Callable[[], WorkspaceFacts] = lambda: FACTS) -> Planner:
+    def make(*replies: Any, facts: Callable[[str], WorkspaceFacts] = lambda _run: FACTS) -> Planner:
         model: Model = replies[0] if isinstance(replies[0], OpenAIModel | ScriptedModel) else ScriptedModel(*replies)
         return Planner(model, TOOLS, keep=Keep(tmp_path / "artifacts"), facts=facts, clock=FrozenClock())
 
@@ -272,7 +272,7 @@ def test_crash_after_the_answer_neither_loses_nor_doubles_it(
         planner(first).plan("look", "run_1")
     changed = WorkspaceFacts(files=("another",))  # between two processes the workspace may change
     silent = ScriptedModel()
-    second = planner(silent, facts=lambda: changed)
+    second = planner(silent, facts=lambda _run: changed)
     assert second.plan("look", "run_1").plan.intent == "from the paid answer"
     assert silent.asked == []
     second.settled("run_1")
@@ -293,7 +293,7 @@ url, folder, dies = sys.argv[1:]
 if dies == "after":
     planner.check = lambda plan, tools: os._exit(9)
 model = OpenAIModel("gpt-5-mini", base_url=url, timeout_s=20)
-found = planner.Planner(model, standard(), keep=Keep(Path(folder)), facts=WorkspaceFacts).plan("look", "run_1")
+found = planner.Planner(model, standard(), keep=Keep(Path(folder)), facts=lambda _run: WorkspaceFacts()).plan("look", "run_1")
 print(found.plan.intent, found.exchanges[0].unanswered, len(found.exchanges))
 """
 
@@ -344,7 +344,7 @@ def test_plan_costs_nothing_known_when_the_model_has_no_price(planner: Callable[
 
 def test_question_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
     def asking(model: ScriptedModel, **limits: Any) -> Planner:
-        return Planner(model, TOOLS, keep=Keep(tmp_path), facts=lambda: FACTS, budget=Budget(**limits))
+        return Planner(model, TOOLS, keep=Keep(tmp_path), facts=lambda _run: FACTS, budget=Budget(**limits))
 
     for limits in ({"tokens": 100}, {"usd": "0.0000001"}):
         model = ScriptedModel(reply(), name="openai:gpt-5-mini")
@@ -359,14 +359,14 @@ def test_question_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
 def test_repair_beyond_the_budget_is_not_asked(tmp_path: Path) -> None:
     model = ScriptedModel("nonsense", reply())
     first = (
-        Planner(ScriptedModel("nonsense", reply()), TOOLS, keep=Keep(tmp_path / "a"), facts=lambda: FACTS)
+        Planner(ScriptedModel("nonsense", reply()), TOOLS, keep=Keep(tmp_path / "a"), facts=lambda _run: FACTS)
         .plan("look", "run_1")
         .exchanges[0]
         .usage
     )
     budget = Budget(tokens=first.input_tokens + first.output_tokens + 100)
     with pytest.raises(ModelFailed, match="allowed"):
-        Planner(model, TOOLS, keep=Keep(tmp_path / "b"), facts=lambda: FACTS, budget=budget).plan("look", "run_1")
+        Planner(model, TOOLS, keep=Keep(tmp_path / "b"), facts=lambda _run: FACTS, budget=budget).plan("look", "run_1")
     assert len(model.asked) == 1
 
 
@@ -392,7 +392,7 @@ def test_model_sees_names_and_readme_and_nothing_else(planner: Callable[..., Pla
     (workspace / "README.md").write_text(f"# Shop\nA shop.\ntoken: {SECRET}\n")
     (workspace / "elsewhere").symlink_to("/etc")
     model = ScriptedModel(reply())
-    planner(model, facts=lambda: look(workspace, surroundings(str(workspace)))).plan(f"look, my token is {SECRET}", "run_1")
+    planner(model, facts=lambda _run: look(workspace, surroundings(str(workspace)))).plan(f"look, my token is {SECRET}", "run_1")
     text = model.asked[0].text
     assert "src/app.py" in text and "A shop." in text and "elsewhere/" in text and ".git/" in text
     for hidden in ("CONTENT_OF_A_FILE", "hunter2", SECRET, "id_rsa\n", "\n.env", ".git/config", "passwd"):
@@ -459,7 +459,7 @@ def test_text_from_outside_is_fenced_and_shown_to_whoever_decides(
 ) -> None:
     facts = {"readme": WorkspaceFacts(readme=words), "files": WorkspaceFacts(files=(words,)), "request": WorkspaceFacts()}[place]
     model = ScriptedModel(reply())
-    planned = planner(model, facts=lambda: facts).plan(words if place == "request" else "look", "run_1")
+    planned = planner(model, facts=lambda _run: facts).plan(words if place == "request" else "look", "run_1")
     system, user = model.asked[0].messages
     mark = user.text.splitlines()[0].removeprefix("<<request ").removesuffix(">>")
     assert words not in system.text

@@ -12,11 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from assent.runtime.cli.app import app
+from assent.runtime.phase_calls import PhaseCalls
 from assent.runtime.run import Run
 from assent.runtime.runtime import Runtime
-from assent.runtime.testing import authenticated
+from assent.runtime.testing import ScriptedModel, authenticated
 from assent.schemas.errors import IllegalTransition, StoreCorrupt
 from assent.schemas.risk import Level
+
+from .delivery_world import Delivery, document, write
 
 PEOPLE = {"lena": ["lead"]}
 
@@ -119,3 +122,33 @@ def test_a_command_needs_no_workspace_for_a_run_that_exists_and_refuses_another(
     assert shell.invoke(app, ["approve", asked]).exit_code == 0
     assert (field / "right" / "new.txt").read_text() == "x"
     assert not (field / "new.txt").exists()
+
+
+def test_a_delivery_approved_from_another_folder_is_analysed_and_tested_where_it_acts(tmp_path: Path) -> None:
+    right = Delivery(tmp_path)
+    run_id = right.open("lena").start(document(write("new.txt", "x\n")), graph="delivery").id
+    other = Delivery(tmp_path, said=right.said)
+    other.workspace = tmp_path / "elsewhere"
+    other.workspace.mkdir()
+    runtime = other.open("lena")
+    run = runtime.run(run_id)
+    assert run.status == "awaiting_approval"
+    while run.status.is_waiting:
+        run = runtime.decide(run.requests[-1].id, "approve", reason="seen")
+    assert (run.status, (right.workspace / "new.txt").exists()) == ("completed", True)
+    looked = {name: told.body.content["inputs"]["path"] for name, told in (right.told | other.told).items()}
+    assert set(looked.values()) == {str(right.workspace)} and "tests" in other.told
+    assert list(other.workspace.iterdir()) == []
+    right.close()
+    other.close()
+
+
+def test_a_model_that_plans_or_reads_for_a_run_sees_the_folder_of_that_run(field: Path) -> None:
+    run_id = started(field)
+    (field / "right" / "README.md").write_text("the right one\n")
+    (field / "wrong" / "README.md").write_text("the wrong one\n")
+    with Runtime(field / ".assent", workspace=field / "wrong", config={"actors": PEOPLE}, actor=authenticated("lena"), model=ScriptedModel()) as runtime:
+        assert runtime.planner is not None
+        assert runtime.planner.facts(run_id).readme == "the right one"
+        calls = PhaseCalls(runtime, ["files"], who="an agent", about="its work", author="model:scripted", beside=run_id)
+        assert "the right one" in str(calls("files", {"operation": "read", "path": "README.md"}, "1").output)
