@@ -125,7 +125,7 @@ class Authoring:
                 self.ledger.keep(run_id, Artifact.model_validate(kept))
             if failure.fields.get("kind") == "budget":
                 self.ledger.note(run_id, "budget.exceeded", why=failure.message[:500])
-                failure.hint = f"raise `budget:` in config.yaml, then `assent resume {run_id}` goes on from here; `assent cancel {run_id}` ends it"
+                failure.hint = f"raise `budget:` in config.yaml (where the model has no price: name one under `prices:`, or leave out `usd`), then `assent resume {run_id}` goes on from here; `assent cancel {run_id}` ends it"
             else:
                 self.ledger.move(run_id, RunStatus.FAILED, why=redact(failure.message)[:500])
         if failure.fields.get("kind") != "budget":

@@ -169,6 +169,8 @@ def test_bandits_findings_are_read_and_its_failure_is_no_zero(shop: Path, tmp_pa
         ("ERROR tests/t.py - boom\n1 error in 0.01s\n", 2, "fail", (0, 1, 0, 0)),
         ("no tests ran in 0.00s\n", 5, "unknown", (0, 0, 0, 0)),
         ("", None, "unknown", (0, 0, 0, 0)),
+        ("/usr/bin/python3: No module named pytest\n", 1, "unknown", (0, 0, 0, 0)),
+        ("No module named 'pytest'\n1 failed in 0.1s\n", 1, "fail", (0, 1, 0, 0)),
         ("..", None, "unknown", (0, 0, 0, 0)),
     ],
 )
@@ -176,6 +178,13 @@ def test_tests_that_did_not_run_are_not_passing_tests(output: str, code: int | N
     found = read_outcome(Ran(code, output, "", 1, "said"))
     assert found["critical"] == critical
     assert (found["passed"], found["failed"], found["skipped"], found["warnings"]) == numbers
+
+
+def test_an_interpreter_without_pytest_is_named_and_no_failure_of_the_tests(shop: Path, tmp_path: Path) -> None:
+    without = Ran(1, "", "/usr/bin/python3: No module named pytest\n", 0.1, "exit code 1 after 0.1 s")
+    found = verify(shop, tmp_path / "out", Change(files_touched=1, risk=Level.LOW), run_command=lambda *_, **__: without).consolidated
+    assert found.sections["tests"]["critical"] == "unknown"
+    assert any("pytest is not installed beside assent; install it there" in finding.text for finding in found.findings)
 
 
 def test_a_project_is_really_tested_and_its_failure_blocks(shop: Path, tmp_path: Path) -> None:

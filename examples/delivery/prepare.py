@@ -14,4 +14,4 @@ def prepare(folder: Path) -> None:
 
 if __name__ == "__main__":
     prepare(Path(sys.argv[1]))
-    print(f"{sys.argv[1]} is a project with a defect; `assent run --graph delivery fix.yaml --workspace {sys.argv[1]}` delivers the remedy")
+    print(f"{sys.argv[1]} is a project with a defect; `assent run --graph delivery {Path(__file__).parent / 'fix.yaml'} --workspace {sys.argv[1]}` delivers the remedy")

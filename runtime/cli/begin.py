@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from ..runtime import Runtime
     from .lines import Line
     from .progress import Progress
+
+_NAMED = 8
 
 
 def run(
@@ -110,7 +114,15 @@ def _tell_end(door: Door, runtime: Runtime, found: Run) -> None:
 def _artifacts(folder: str, names: list[str]) -> Line:
     from .lines import one_line, styled
 
-    return styled((f"kept in {one_line(folder, 300)}: {one_line(', '.join(names), 200)}", "dim"))
+    return styled((f"kept in {one_line(folder, 300)}: {one_line(_grouped(names), 300)}", "dim"))
+
+
+def _grouped(names: list[str]) -> str:
+    """Return names as words; many of them as how many there are of each kind, so that none is cut in two."""
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    kinds = Counter(Path(name).suffix or "other" for name in names)
+    return f"{len(names)} files, " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
 def _standing(found: Run) -> Line:

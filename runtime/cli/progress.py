@@ -6,6 +6,7 @@ nothing that goes wrong with the showing touches the run.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 from ...policies.measured import outcome, reading
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..runtime import Runtime
 
 _HINTS = 6
+_SIZES = re.compile(r" \([\d,]+ (?:→ [\d,]+ )?bytes\)$")
 _CLEAR = "\r\x1b[2K"
 
 
@@ -89,7 +91,8 @@ class Progress:
             for hint in hints[:_HINTS]:
                 self._print(styled(("warning: ", "yellow"), one_line(hint, 240, known=self._known, prose=True)))
             if len(hints) > _HINTS:
-                self._print(styled((f"{len(hints) - _HINTS:,} more warnings about the document; `assent log {event.run_id}` has them", "dim")))
+                left = len(hints) - _HINTS
+                self._print(styled((f"{left:,} more warning{'' if left == 1 else 's'} about the document; `assent log {event.run_id}` has them", "dim")))
         elif event.type in PHASE_EVENTS:
             for line in phase_lines(event):
                 self._print(line)
@@ -138,8 +141,14 @@ class Progress:
         return f"{self._name(data)} {self._headlines[place] if place in self._headlines else self._headline(data)}"
 
     def _headline(self, data: dict[str, Any]) -> str:
-        call = self._call(data)
-        return "" if call is None else one_line(headline(call, self._runtime.tools, self._runtime.place(self.run_id)), 140, known=self._known)
+        call, plan, number = self._call(data), self._of(data), int(data.get("step", 0))
+        if call is None:
+            return ""
+        tells = one_line(headline(call, self._runtime.tools, self._runtime.place(self.run_id)), 140, known=self._known)
+        if data["direction"] == "undo" and plan is not None and plan.steps[number - 1].undo is None:
+            # The tool takes back its own call: what that would do now, once more, is not what happens.
+            return self._headlines.get(("do", number)) or _SIZES.sub("", tells)
+        return tells
 
     def _name(self, data: dict[str, Any]) -> str:
         plan, number = self._of(data), int(data.get("step", 0))

@@ -71,7 +71,7 @@ def rollback(
 
 
 def sweep(door: Door) -> int:
-    """Do what is due: expire questions whose time has passed. Safe from cron, twice at once."""
+    """Do what is due: expiry, reminders, backup approvers, escalation, windows that opened, retention, notices. Safe from cron, twice at once."""
     runtime = door.runtime()
     done = runtime.sweep()
     if door.as_json:

@@ -60,7 +60,8 @@ def said(event: Event) -> str:
         case "undo.refused":
             return f"step {number} may not be taken back: {', '.join(data.get('rules', []))}"
         case "problem.vague":
-            return f"{len(data.get('hints', []))} warnings about the document: {'; '.join(data.get('hints', []))}"
+            hints = data.get("hints", [])
+            return f"{len(hints)} warning{'' if len(hints) == 1 else 's'} about the document: {'; '.join(hints)}"
         case "model.asked":
             cost = f", ${data['cost_usd']}" if data.get("cost_usd") else ""
             fit = "" if data.get("usable", True) else "; the answer could not be used"

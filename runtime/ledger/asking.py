@@ -197,7 +197,7 @@ class Asking(Base):
                 requests.record(c, request, actor, verdict, reason, at)
                 request = self._settled(c, run, request, question, verdict, at, actor, edit)
         if refused is not None:
-            raise NotAllowed("; ".join(refused.reasons), hint="`assent show` tells who may decide", rules=list(refused.rules), request=request_id)
+            raise NotAllowed("; ".join(refused.reasons), hint=f"`assent show {request_id}` tells who may decide", rules=list(refused.rules), request=request_id)
         return request
 
     def _settled(
