@@ -66,7 +66,7 @@ def read_outcome(ran: Ran) -> dict[str, Any]:
 def without_pytest(ran: Ran, python: str) -> str:
     """Return what to say where an interpreter has no pytest; empty where it has."""
     where = "beside assent" if python == sys.executable else f"for {python}"
-    remedy = "install it there, or name another interpreter or command: `delivery: {python: …}` or `delivery: {test_command: […]}` in config.yaml"
+    remedy = "install it there, or set `delivery: {python: …}` or `{test_command: […]}`"
     return f"pytest is not installed {where}; {remedy}" if _lacks_pytest(ran) else ""
 
 
