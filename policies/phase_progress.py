@@ -146,7 +146,7 @@ def _checked(standing: PhaseStanding, event: PhaseChecked) -> PhaseStanding:
         return replace(standing, passed=True, waits_for="")
     if event.action == "rerun":
         return replace(standing, waits_for="agents that are run again")
-    return replace(standing, passed=False, waits_for=f"a person: {event.question}" if event.question else "a person")
+    return replace(standing, passed=False, waits_for=event.question or "an answer")
 
 
 def _changed(standing: PhaseStanding, name: str, change: Callable[[AgentStanding], AgentStanding]) -> PhaseStanding:

@@ -15,6 +15,7 @@ pytest.importorskip("starlette", reason="the page is an extra")
 from starlette.testclient import TestClient
 
 from assent.runtime.runtime import Runtime
+from assent.runtime.studio import serve
 from assent.runtime.studio.entrance import Entrance
 from assent.runtime.studio.keys import SESSION_S, TICKET_S, Keys
 from assent.runtime.studio.markup import Html, tag
@@ -83,6 +84,12 @@ def test_nobody_reads_anything_without_signing_in(entrance: Entrance, path: str)
 
 def test_streams_are_closed_to_who_is_not_signed_in(entrance: Entrance) -> None:
     assert Browser(entrance).get("/assent/board/events").status_code == 401
+
+
+def test_the_bare_address_leads_to_the_page_and_other_names_nowhere(entrance: Entrance) -> None:
+    alone = TestClient(serve.alone(entrance), base_url="http://127.0.0.1:8321", follow_redirects=False)
+    assert alone.get("/").headers["location"] == "/assent/"
+    assert alone.get("/", headers={"host": "elsewhere.example"}).status_code == 400
 
 
 def test_a_ticket_signs_in_once(entrance: Entrance) -> None:

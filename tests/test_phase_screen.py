@@ -175,7 +175,7 @@ def test_blockers_are_those_who_did_not_report_until_their_re_run_does() -> None
     assert again.active == ("b",) and again.blockers == ("b late: too slow",) and [one.state for one in again.agents] == ["ended", "working", "ended"]
     assert follow(again, ended("b")).blockers == ()
     asked = follow(found, PhaseChecked(at=at(12), phase="trial", passed=False, action="ask", question="b is missing"))
-    assert asked.waits_for == "a person: b is missing" and asked.passed is False and asked.progress == 0.95
+    assert asked.waits_for == "b is missing" and asked.passed is False and asked.progress == 0.95
 
 
 def test_a_time_is_an_estimate_only_where_something_is_known() -> None:
@@ -216,7 +216,7 @@ def test_a_pipe_gets_one_plain_line_for_each_thing_that_happens(tmp_path: Path) 
     told = out.getvalue().splitlines()
     assert told[0] == "… trial: 3 agents, at most 5.0 s" and len(told) == 5 and "\x1b" not in out.getvalue()
     assert any(line.startswith("✗ c crashed (") and "division" in line for line in told) and sum(line.startswith("✓ ") for line in told) == 2
-    assert told[-1].startswith("○ trial waits for a person") and screen.standing.passed is False
+    assert told[-1].startswith("○ trial not passed: ") and screen.standing.passed is False
 
 
 def test_a_terminal_is_drawn_anew_and_left_in_order(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def analysis(
     spec = shipped("analysis")
     if agents != len(spec.agents):
         check_count(spec.name, [f"agent{number}" for number in range(1, agents + 1)])
-        raise InvalidPlan(f"the analysis has {len(spec.agents)} agents, not {agents}", hint="write a phase of your own: copy policies/phases/analysis.yaml, and `assent phase run FILE PATH`")
+        raise InvalidPlan(f"the analysis has {len(spec.agents)} agents, not {agents}", hint="write a phase of your own as `examples/own_phase/phase.yaml` does, and `assent phase run FILE PATH`")
     folder = Path(out) if out else Path(door.home) / "phases" / "analysis"
     runtime = _with_model(door, path, model)
     explains = None

@@ -102,7 +102,7 @@ class PhaseScreen:
             if one is not None:
                 put(self._screen, styled(*_ended(one), f" ({len(self._standing.agents) - len(self._standing.active)} of {len(self._standing.agents)})"))
         elif isinstance(event, PhaseChecked) and not event.passed:
-            put(self._screen, styled(f"○ {event.phase} waits for {one_line(self._standing.waits_for, 300)}"))
+            put(self._screen, styled(f"○ {event.phase} not passed: {one_line(self._standing.waits_for, 300)}"))
 
 
 def lines(standing: PhaseStanding, now: datetime, width: int = 100) -> list[Line]:
@@ -127,7 +127,7 @@ def lines(standing: PhaseStanding, now: datetime, width: int = 100) -> list[Line
     if standing.waits_for and standing.passed is None:
         found.append(styled("  ", ("waits for ", "dim"), one_line(standing.waits_for, width - 14, prose=True)))
     elif standing.passed is False:
-        found.append(styled("  ", ("waits for ", "yellow"), one_line(standing.waits_for, width * 3, prose=True)))
+        found.append(styled("  ", ("not passed: ", "yellow"), one_line(standing.waits_for, width * 3, prose=True)))
     return [*found, *blockers]
 
 

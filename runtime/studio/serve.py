@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from ...schemas.errors import StoreUnavailable
 from ..runtime import Runtime
@@ -33,7 +36,7 @@ def serve(runtime: Runtime, *, port: int, tell: Callable[[str, Entrance], None])
         StoreUnavailable: somebody else listens at that port.
     """
     entrance = Entrance(runtime)
-    app = TrustedHostMiddleware(build(lambda: entrance), allowed_hosts=[HOST, "localhost"])
+    app = alone(entrance)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -46,3 +49,15 @@ def serve(runtime: Runtime, *, port: int, tell: Callable[[str, Entrance], None])
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             entrance.wait()
+
+
+def alone(entrance: Entrance) -> TrustedHostMiddleware:
+    """Return the page as an application by itself, for requests to this machine's own names."""
+    page = build(lambda: entrance)
+    # Here the page is all there is; at the Agent Server the root belongs to somebody else.
+    page.router.routes.insert(0, Route("/", _to_page, methods=["GET"]))
+    return TrustedHostMiddleware(page, allowed_hosts=[HOST, "localhost"])
+
+
+async def _to_page(_: HttpRequest) -> Response:
+    return RedirectResponse(f"{ROOT}/")
