@@ -23,7 +23,7 @@ from typing import Any
 
 from ..policies.budget import Excess, Spent, excesses
 from ..policies.estimate import overrun, variance
-from ..schemas.approval import Question, RequestStatus
+from ..schemas.approval import Question
 from ..schemas.dispatch import Dispatch, Receipt
 from ..schemas.opinion import ModelSpending
 from ..schemas.plan import Plan
@@ -65,8 +65,8 @@ class Meter:
             return None
         for subject in self._subjects(step):
             request_id = self.ports.ledger.question(self.run_id, Question.OVERRUN, subject)
-            asked = self.ports.ledger.requests(self.run_id)
-            if not any(request.id == request_id and request.status is RequestStatus.APPROVED for request in asked):
+            asked = any(request.id == request_id for request in self.ports.ledger.requests(self.run_id))
+            if not asked or not self.ports.ledger.is_agreed(request_id):
                 return {"id": request_id, "kind": Question.OVERRUN.value, "subject": subject}
         return None
 
