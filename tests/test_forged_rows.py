@@ -15,7 +15,6 @@ from assent.runtime.testing import Recorder, authenticated, recorded
 from assent.schemas.dispatch import EffectClass
 from assent.schemas.errors import AssentError, StoreCorrupt
 from assent.schemas.ruling import Ruling
-from assent.schemas.run import RunStatus
 
 from .delivery_world import Delivery, document, write
 from .test_budget import Home, plan
@@ -123,20 +122,6 @@ def test_a_budget_is_not_exceeded_on_an_approval_that_nobody_gave(tmp_path: Path
         with contextlib.suppress(AssentError):
             runtime.run(run.id).resume()
         assert home.tool.names == ["0.70 usd"]
-
-
-def test_a_delivery_is_analysed_and_tested_where_it_was_started(delivery: Delivery) -> None:
-    """Somebody answers from another folder: the agents still look at the run's own."""
-    right, wrong = delivery.workspace, delivery.folder / "wrong"
-    wrong.mkdir()
-    runtime = delivery.open("lena")
-    run = runtime.start(document(write("notes.txt", "new\n")), graph="delivery")
-    assert delivery.told["code"].body.content["inputs"]["path"] == str(right)
-    delivery.workspace = wrong
-    run = delivery.open("lena").decide(run.requests[0].id, "approve")
-    assert (run.status, delivery.told["tests"].body.content["inputs"]["path"]) == ("completed", str(right))
-    assert list(wrong.iterdir()) == []
-    assert run.status is RunStatus.COMPLETED
 
 
 # --- answers that carry no more are asked for again, they do not lead in a circle -------------------------------------------------------
