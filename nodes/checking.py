@@ -62,10 +62,10 @@ def asked(run_id: str, reference: str, found: Consolidated, result: CheckpointRe
 
 
 def opened(run_id: str, kind: Question, subject: dict[str, Any], ports: Ports) -> dict[str, Any]:
-    """Open a question, or find it; a settled one about something else is followed by the next. Returns the update that leads to it."""
+    """Open a question, or find it. One that is settled did not carry, or nobody would ask: the next follows it. Returns the update that leads to it."""
     request_id = ports.ledger.question(run_id, kind, subject)
     standing = next((one for one in ports.ledger.requests(run_id) if one.id == request_id), None)
-    if standing is not None and not standing.is_open and dict(standing.subject) != subject:
+    if standing is not None and not standing.is_open:
         request_id = ports.ledger.question(run_id, kind, subject, again=True)
     return _leading_to(ports.ledger.open_request(request_id, run_id, kind, subject))
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..policies.budget import Excess, Spent, excesses
 from ..policies.estimate import overrun, variance
-from ..schemas.approval import Question, RequestStatus
+from ..schemas.approval import Question
 from ..schemas.dispatch import Dispatch, Receipt
 from ..schemas.opinion import ModelSpending
 from ..schemas.plan import Plan
@@ -64,10 +64,13 @@ class Meter:
         if not self.is_needed:
             return None
         for subject in self._subjects(step):
-            request_id = self.ports.ledger.question(self.run_id, Question.OVERRUN, subject)
-            asked = self.ports.ledger.requests(self.run_id)
-            if not any(request.id == request_id and request.status is RequestStatus.APPROVED for request in asked):
+            ledger = self.ports.ledger
+            request_id = ledger.question(self.run_id, Question.OVERRUN, subject)
+            if not any(request.id == request_id for request in ledger.requests(self.run_id)):
                 return {"id": request_id, "kind": Question.OVERRUN.value, "subject": subject}
+            if not ledger.is_agreed(request_id):
+                # A yes that does not carry any more, because a role is gone, is followed by the next question.
+                return {"id": ledger.question(self.run_id, Question.OVERRUN, subject, again=True), "kind": Question.OVERRUN.value, "subject": subject}
         return None
 
     def _subjects(self, step: int) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ Rules:
   it is there. A step goes beyond by what its author estimates for it.
 - Money is only compared where the model has a price; a budget in money for a model without one is exceeded, because nobody could tell.
 
-Source: issue 5, feature A12.
+Source: feature A12.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rules: a finding changes no risk and no authority, since neither was ever taken from such text; it is shown to the person who decides, who
 should know that somebody tried. Finding nothing proves nothing. Linear in the length of the text.
 
-Source: issue 5; OWASP LLM01 (prompt injection). The patterns are data, `outside.yaml`.
+Source: OWASP LLM01 (prompt injection). The patterns are data, `outside.yaml`.
 """
 
 from __future__ import annotations

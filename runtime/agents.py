@@ -6,7 +6,7 @@ Rules:
 - A compiled graph is given the task as `message` (JSON) and `messages` (one text); it answers with `report`, `message`, the last of `messages`, or
   all of its output. One that stops with an interrupt asks a person: that is a question of the phase, and nothing that it wanted was done.
 
-An agent in a process of its own is `agent_process.py`. Source: issue 6, E1, E8.
+An agent in a process of its own is `agent_process.py`. Source: E1, E8.
 """
 
 from __future__ import annotations

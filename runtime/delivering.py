@@ -1,16 +1,15 @@
 """Deliveries, for the runtime: the ports of their graph, over this home and workspace.
 
-What the agents look at comes from the workspace, the record and the configuration; the commands that they start come from the configuration alone.
+What the agents look at comes from the run's workspace, the record and the configuration (`delivery_inputs.py`); the commands that they start come from the configuration alone.
 Starting a delivery is asking for the project's own tests to be run, in a copy, before the work (for the baseline) and after it.
 Source: E1–E8, E11–E14.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +31,7 @@ from ..schemas.run import RunRow
 from ..schemas.workflow_metrics import WorkflowMetrics
 from ..tools.tool import Place
 from ..tools.toolbox import Toolbox
+from .delivery_inputs import analysis_inputs, home_within, testing_inputs
 from .home import Home
 from .keep import Keep, is_plain
 from .ledger.ledger import Ledger
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from .phase_store import ReportKeep
     from .runtime import Runtime
 
-_PYTEST = ("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=")
 _MOST_CHARS = 6000
 _TYPES = {".json": "application/json", ".md": "text/markdown"}
 
@@ -89,16 +88,16 @@ class Delivering:
             "clock": self.clock, "notify": self._phase_event,
         }
         found = analysts(where)
-        if self._reads_on is not None:
+        if self.reads_on is not None:
             from .explained import Explained
 
-            found = {name: Explained(agent, self._reads_on) for name, agent in found.items()}
-        before = bound({**found, **self.agents}, self._analysis_inputs)
-        after = bound({**testers(where), **self.agents}, lambda run_id: self._testing_inputs(run_id, None))
+            found = {name: Explained(agent, self.reads_on) for name, agent in found.items()}
+        before = bound({**found, **self.agents}, partial(analysis_inputs, self))
+        after = bound({**testers(where), **self.agents}, lambda run_id: testing_inputs(self, run_id, None))
         return DeliveryPorts(
             ports=replace(self.ports, graph="delivery", place=self._bounded_place), analysis=PhasePorts(agents=before, **shared), testing=PhasePorts(agents=after, **shared),
             analysed=shipped(ANALYSIS), tested={number: for_testing(number) for number in (3, 5)}, rules=self.policy.delivery,
-            analysis_inputs=self._analysis_inputs, testing_inputs=self._testing_inputs, staff=self.staffing_of, rehearse=self.rehearse,
+            analysis_inputs=partial(analysis_inputs, self), testing_inputs=partial(testing_inputs, self), staff=self.staffing_of, rehearse=self.rehearse,
             consolidated=self._consolidated, finalise=self.finalise,
         )
 
@@ -132,7 +131,8 @@ class Delivering:
 
         plan = self._planned(run_id)
         rows = [one for one in self.ledger.dispatches(run_id) if one.digest == plan.digest]
-        return rehearse(plan, rows, self.ledger.risk(plan, run_id).steps, self.tools, self.place(run_id), without=self._within(self.workspace_of(run_id)), how=self.policy.delivery.rehearse)
+        place, how = self.place(run_id), self.policy.delivery.rehearse
+        return rehearse(plan, rows, self.ledger.risk(plan, run_id).steps, self.tools, place, without=home_within(self.home.root, place.workspace), how=how)
 
     def finalise(self, run_id: str) -> tuple[FinalConsolidation, Any]:
         """Write the final consolidation of a run with what is known now, and return it with its decision.
@@ -186,7 +186,7 @@ class Delivering:
     # --- what the stations are given ------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _reads_on(self) -> ModelAgent | None:
+    def reads_on(self) -> ModelAgent | None:
         """The model that reads on where the analysts end; `None` where none is configured."""
         if self.model is None:
             return None
@@ -202,38 +202,6 @@ class Delivering:
             reason = redact(str(event.get("reason", "")), known=self.known_secrets)
             self.ledger.note(event["run_id"], event["type"], **noted, reason=reason, ms=int(float(event.get("took_s", 0)) * 1000))
         self.on_phase(event)
-
-    def _analysis_inputs(self, run_id: str) -> dict[str, Any]:
-        from .analysis.extras import installed
-        from .analysis.sources import tree_digest
-
-        rules, root = self.policy.delivery, self.workspace_of(run_id)
-        within = self._within(root)
-        # Everything that a report rests on is an input, so that an old one is never taken for a new question.
-        inputs: dict[str, Any] = {
-            "path": str(root), "tree": tree_digest(root, within), "without": within, "may_run": rules.baseline, "analysers": installed(),
-        }
-        if self._reads_on is not None:
-            inputs["model"] = self._reads_on.model.name
-        return inputs | ({"benchmark": list(self._benchmark)} if rules.baseline else {})
-
-    def _testing_inputs(self, run_id: str, rehearsal: Rehearsal | None) -> dict[str, Any]:
-        from .analysis.sources import tree_digest
-
-        rules, root = self.policy.delivery, self.workspace_of(run_id)
-        within = self._within(root)
-        tried = rehearsal if rehearsal is not None else self.rehearsal_of(run_id)
-        inputs: dict[str, Any] = {
-            "run": run_id, "path": str(root), "tree": tree_digest(root, within), "without": within, "in_place": rules.in_place,
-            "test_command": list(rules.test_command), "benchmark": list(self._benchmark), "workflows": [list(one) for one in rules.workflows],
-            "rollback_tested": tried is not None and tried.tested,
-        }
-        found = self.synthesis(run_id, ANALYSIS)
-        section = found.sections.get("infrastructure_state") if found is not None else None
-        baseline = section.get("baseline") if isinstance(section, Mapping) else None
-        if isinstance(baseline, Mapping) and isinstance(baseline.get("seconds"), int | float):
-            inputs["baseline_s"] = baseline["seconds"]
-        return inputs | ({"python": rules.python} if rules.python else {})
 
     def _bounded_place(self, run_id: str) -> Place:
         """Return where the work of a delivery acts: under the bounds that the analysis sets for it, where those are the narrower ones."""
@@ -298,16 +266,6 @@ class Delivering:
         if plan is None:
             raise IllegalTransition(f"run {run_id} has no plan yet", hint=f"`assent show {run_id}` tells where it stands")
         return plan
-
-    @property
-    def _benchmark(self) -> tuple[str, ...]:
-        rules = self.policy.delivery
-        return rules.benchmark or rules.test_command or (rules.python or sys.executable, *_PYTEST)
-
-    def _within(self, root: Path) -> str:
-        """Return the home's folder inside of a workspace, which is no part of the project; empty when it lies elsewhere."""
-        home = self.home.root.resolve()
-        return home.relative_to(root).as_posix() if home.is_relative_to(root) and home != root else ""
 
     def delivery(self, run_id: str) -> RunRow:
         """Return a run that is a delivery. Raises: NotFound: there is none of that id, or it follows another graph."""

@@ -2,7 +2,7 @@
 
 Rules: the model's findings have no `aspect`, so they contradict nothing that was measured, and begin with its name; its risks can raise the combined
 risk and lower none; when it fails or runs out of time, the measured report stands and says so. A question of the model is a question of the agent.
-Source: issue 6, point 3 ("a model, when there is one, reads further and explains").
+Source: E1.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
 - Turns, tokens and time are bounded by the limits of its task. What it reports is marked as the model's (`explained.py` where programs measured
   before it).
 
-Source: issue 6. Deliberately not a coroutine: it works in a thread of its own, which no pool limits.
+Source: E1, E8. Deliberately not a coroutine: it works in a thread of its own, which no pool limits.
 """
 
 from __future__ import annotations

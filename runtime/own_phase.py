@@ -5,7 +5,7 @@
       - {id: build, role: …, focus: […], agent: architecture}                                       # an analyser
       - {id: code, role: …, focus: […], agent: code, prompt: "…", tools: [files]}                   # an analyser, explained by a model
 
-Reports about an unchanged folder are taken from the store beside the files. Source: issue 6, point 1 (a phase is data).
+Reports about an unchanged folder are taken from the store beside the files. Source: E1 (a phase is data).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Rules:
 - What is wrong with a proposal is told to the model once. Then it is an error with every complaint.
 - An answer is kept before it is read, so a crash does not pay for it twice; see `models/exchange.py`.
 
-Source: features B1, A12; issue 5. Deliberately absent: starting the run, and assessing it.
+Source: features B1, A12. Deliberately absent: starting the run, and assessing it.
 """
 
 from __future__ import annotations

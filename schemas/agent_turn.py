@@ -1,6 +1,6 @@
 """Agent turn: what a model answers when it is an agent of a phase. Either calls that it wants to see the answers of, or its report.
 
-Rules: exactly one of both; a call is a wish, and whoever makes it decides whether it happens. Source: issue 6, model-driven agents.
+Rules: exactly one of both; a call is a wish, and whoever makes it decides whether it happens. Source: E8.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Asking(Base):
             at = log.now(c, self.clock)
             request = Request(
                 id=request_id, run_id=run_id, kind=kind, digest=run.digest if plan is None else plan.digest, version=run.version, risk=level,
-                title=run.title, subject=dict(subject), options=self._options(c, run, kind), need=self._need(c, run, plan, _asked_at(kind, subject, level)),
+                title=run.title, subject=dict(subject), options=self._options(c, run, kind), need=self._need(c, run, plan, asked_at(kind, subject, level)),
                 requester=run.requester, urgency=_urgency(plan), required_by=None if plan is None else plan.required_by, tags=_tags(plan), opened_at=at,
                 decide_by=None if kind is Question.IN_DOUBT else at + timedelta(seconds=self._decide_within_s(run, level)),
             )
@@ -186,7 +186,7 @@ class Asking(Base):
             if verdict is Verdict.DID_NOT_HAPPEN and isinstance(quiet, str) and at < datetime.fromisoformat(quiet):
                 raise NotAllowed(f"the call could still arrive until {quiet}", hint="answer after that time; until then nobody can know that it did not happen")
             plan = self._plan_in_force(c, run) if request.kind in _BEFORE_PLANS else self._require(c, run)
-            question = self._need(c, run, plan, _asked_at(request.kind, request.subject, Level.HIGH if plan is None else self.risk(plan, run.id).whole.level))
+            question = self._need(c, run, plan, asked_at(request.kind, request.subject, Level.HIGH if plan is None else self.risk(plan, run.id).whole.level))
             ruling = approvals.may_decide(actor, verdict, question, self.policy, reason=reason, decisions=request.decisions)
             if not ruling.is_allowed:
                 refused = ruling
@@ -273,7 +273,7 @@ class Asking(Base):
             return requests.due(c, self._time(c, now))
 
 
-def _asked_at(kind: Question, subject: Mapping[str, Any], level: Level) -> Level:
+def asked_at(kind: Question, subject: Mapping[str, Any], level: Level) -> Level:
     """Return the level whose people are asked: an overrun does not flow whatever the plan is, and an escalated one goes to those who may approve HIGH.
 
     Its key names the question, so forging that asks another one.

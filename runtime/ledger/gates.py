@@ -15,13 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...policies import approvals
-from ...schemas.approval import Question, Request, RequestStatus
+from ...schemas.approval import Question, Request, RequestStatus, Verdict
 from ...schemas.consolidated import Resolution
 from ...schemas.delivery import ANALYSIS, TESTING, Decided, PhaseCheck, ReleaseState
 from ...schemas.run import RunRow
 from . import log, requests, runs
-from .asking import Asking
-from .resolving import resolutions
+from .asking import Asking, asked_at
+from .resolving import RESOLVED, resolutions
 
 DELIVERY = "delivery"
 _CHECKED, _DECIDED = "phase.checked", "release.decided"
@@ -60,12 +60,18 @@ class Gates(Asking):
             return check is not None
         return any(self._is_agreed(c, run, one) for one in _about(c, run.id, Question.GATE, ANALYSIS, check.consolidated))
 
+    def is_agreed(self, request_id: str) -> bool:
+        """Tell whether people said yes to a question, with their answers held against the log. Raises: NotFound."""
+        with self.store.read() as c:
+            request = requests.get(c, request_id)
+            return self._is_agreed(c, runs.get(c, request.run_id), request)
+
     def resolutions(self, run_id: str, phase: str) -> tuple[Resolution, ...]:
         """Return what people said about the conflicts of a phase, as far as those whose approval counts agree."""
         with self.store.read() as c:
             run = runs.get(c, run_id)
             settled = [one for one in _about(c, run_id, Question.CONFLICT, phase) if self._is_agreed(c, run, one)]
-            return resolutions(settled, log.events(c, run_id)) if settled else ()
+            return resolutions(settled, reversed(list(log.of_kind(c, run_id, RESOLVED)))) if settled else ()
 
     def decide_release(self, run_id: str, decided: Decided) -> Decided:
         """Record a go / no-go decision. The same again is nothing."""
@@ -85,7 +91,7 @@ class Gates(Asking):
     def release(self, run_id: str) -> ReleaseState:
         """Return where the release of a run stands; empty for a run of another graph."""
         with self.store.read() as c:
-            return self._release(c, runs.get(c, run_id))
+            return self._release(c, runs.hold(c, runs.get(c, run_id)))
 
     def is_blocked(self, c: Any, run: RunRow) -> bool:
         """Tell whether the work of a delivery is to be taken back, because it was not released and the rules say so."""
@@ -107,26 +113,30 @@ class Gates(Asking):
         asked = [one for one in requests.of_run(c, run.id) if one.kind is Question.REVIEW and one.subject.get("decided") == decided.id]
         if any(self._is_agreed(c, run, one) for one in asked):
             return "released"
-        return "refused" if any(one.status is RequestStatus.REJECTED for one in asked) else "waits"
+        return "refused" if any(_is_refused(c, one) for one in asked) else "waits"
 
     def _is_agreed(self, c: Any, run: RunRow, request: Request) -> bool:
         if request.status is not RequestStatus.APPROVED:
             return False
         # As risky as when it was asked: the work itself changes the world in which its plan would be assessed now.
-        needed = self._need(c, run, self._plan_in_force(c, run), request.risk)
+        needed = self._need(c, run, self._plan_in_force(c, run), asked_at(request.kind, request.subject, request.risk))
         return approvals.tally(requests.logged(c, request.id), request.digest, needed, self.policy) == "approved"
 
 
 def newest(c: Any, run_id: str, phase: str) -> PhaseCheck | None:
     """Return what the checkpoint of a phase said last."""
-    found = _entry(c, run_id, _CHECKED, f'"phase":"{phase}"')
+    found = next((entry for entry in log.of_kind(c, run_id, _CHECKED) if entry["data"]["phase"] == phase), None)
     return None if found is None else PhaseCheck.model_validate({**found["data"], "at": found["at"]})
 
 
 def decision_of(c: Any, run_id: str) -> Decided | None:
     """Return the newest go / no-go decision."""
-    found = _entry(c, run_id, _DECIDED)
+    found = next(log.of_kind(c, run_id, _DECIDED), None)
     return None if found is None else Decided.model_validate({**found["data"], "at": found["at"]})
+
+
+def _is_refused(c: Any, request: Request) -> bool:
+    return request.status is RequestStatus.REJECTED and any(one.verdict is Verdict.REJECT for one in requests.logged(c, request.id))
 
 
 def _about(c: Any, run_id: str, kind: Question, phase: str, consolidated: str = "") -> list[Request]:
@@ -134,14 +144,3 @@ def _about(c: Any, run_id: str, kind: Question, phase: str, consolidated: str = 
         one for one in requests.of_run(c, run_id)
         if one.kind is kind and one.subject.get("phase") == phase and consolidated in ("", one.subject.get("consolidated"))
     ]
-
-
-def _entry(c: Any, run_id: str, kind: str, holding: str = "") -> dict[str, Any] | None:
-    """Return the newest entry of a kind, where its bytes have their place in the chain."""
-    # Entries are canonical JSON, in which a quote inside of a text is escaped: these words stand only where they are keys and values.
-    row = c.execute(
-        "SELECT seq FROM event WHERE run_id = ? AND run_id <> '' AND instr(bytes, CAST(? AS BLOB)) AND instr(bytes, CAST(? AS BLOB)) ORDER BY seq DESC LIMIT 1",
-        (run_id, f'"type":"{kind}"', holding or '"v":1'),
-    ).fetchone()
-    found = None if row is None else log.proved(c, row[0])
-    return found if found is not None and found["type"] == kind else None

@@ -32,8 +32,8 @@ class Known:
 
     @cached_property
     def run(self) -> RunRow:
-        """The run. Raises: NotFound."""
-        return runs.get(self._c, self.run_id)
+        """The run, held against the log. Raises: NotFound, StoreCorrupt."""
+        return runs.hold(self._c, runs.get(self._c, self.run_id))
 
     @cached_property
     def proved(self) -> tuple[tuple[Decision, ...], tuple[int, ...]]:

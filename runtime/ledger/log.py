@@ -17,9 +17,10 @@ from datetime import datetime
 from typing import Any
 
 from ...schemas.canonical import LARGEST, parse
+from ...schemas.errors import StoreCorrupt
 from ...schemas.event import Event
 from ...schemas.noun import stamp
-from .rows import decoding
+from .rows import REMEDY, decoding
 
 GENESIS = bytes(32)
 _PREFIX = b"assent/chain/v1\x00"
@@ -90,12 +91,30 @@ def proved(connection: sqlite3.Connection, seq: int) -> dict[str, Any] | None:
 
 
 def of_kind(connection: sqlite3.Connection, run_id: str, *kinds: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a run that are of one of these types, newest first."""
+    """Yield the entries of a run that are of one of these types, newest first.
+
+    Raises:
+        StoreCorrupt: one of them does not have its place in the chain, or stands under another run than it was written for.
+    """
     rows = connection.execute(
-        f"SELECT bytes FROM event WHERE run_id = ? AND run_id <> '' AND {_sieve(kinds)} ORDER BY seq DESC",  # noqa: S608 - marks only
+        f"SELECT seq, bytes FROM event WHERE run_id = ? AND run_id <> '' AND {_sieve(kinds)} ORDER BY seq DESC",  # noqa: S608 - marks only
         (run_id, *map(_mark, kinds)),
     )
-    return (entry for entry in (_decoded(row[0]) for row in rows) if entry["type"] in kinds)
+    return (_held(connection, run_id, row[0]) for row in rows if _decoded(row[1])["type"] in kinds)
+
+
+def first(connection: sqlite3.Connection, run_id: str) -> dict[str, Any] | None:
+    """Return the entry with which a run began; `None`: there is none. Raises: StoreCorrupt, as `of_kind`."""
+    row = connection.execute("SELECT seq FROM event WHERE run_id = ? AND run_id <> '' ORDER BY seq LIMIT 1", (run_id,)).fetchone()
+    return None if row is None else _held(connection, run_id, row[0])
+
+
+def _held(connection: sqlite3.Connection, run_id: str, seq: int) -> dict[str, Any]:
+    entry = proved(connection, seq)
+    if entry is None or entry["run"] != run_id:
+        # To pass over it would bring back to life what it ended.
+        raise StoreCorrupt(f"entry {seq} of the log is not what was written about run {run_id}", hint=REMEDY)
+    return entry
 
 
 def since(connection: sqlite3.Connection, seq: int, *kinds: str) -> Iterator[dict[str, Any]]:

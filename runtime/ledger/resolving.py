@@ -7,13 +7,13 @@ says the same. Source: E3.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from ...schemas.approval import Question, Request
 from ...schemas.consolidated import Resolution
 from ...schemas.errors import NotAllowed
-from ...schemas.event import Event
 from . import log
 
 RESOLVED = "conflict.resolved"
@@ -41,20 +41,21 @@ def resolve(c: sqlite3.Connection, request: Request, holds: Mapping[str, str] | 
         log.append(c, request.run_id, RESOLVED, at, actor, {"request": request.id, "conflict": conflict, "holds": agent})
 
 
-def resolutions(settled: Sequence[Request], said: Sequence[Event]) -> tuple[Resolution, ...]:
+def resolutions(settled: Sequence[Request], said: Iterable[Mapping[str, Any]]) -> tuple[Resolution, ...]:
     """Return what people said, as far as those whose approval counts agree.
 
     Args:
         settled: questions about contradictions that ended with an approval.
-        said: the log of the run.
+        said: the entries of the log about it, in order.
     """
+    entries = list(said)
     found: dict[str, Resolution] = {}
     for request in settled:
         given = {one.actor.id: one for one in request.approvals}
         by_conflict: dict[str, dict[str, str]] = {}
-        for event in said:
-            if event.type == RESOLVED and event.data["request"] == request.id and event.actor in given:
-                by_conflict.setdefault(event.data["conflict"], {})[event.actor] = event.data["holds"]
+        for entry in entries:
+            if entry["data"]["request"] == request.id and entry["actor"] in given:
+                by_conflict.setdefault(entry["data"]["conflict"], {})[entry["actor"]] = entry["data"]["holds"]
         for conflict, answers in by_conflict.items():
             if set(answers) == set(given) and len(set(answers.values())) == 1:
                 last = list(answers)[-1]

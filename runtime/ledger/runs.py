@@ -79,6 +79,19 @@ def ask_back(c: sqlite3.Connection, run_id: str, at: datetime, actor: str, to: i
     log.append(c, run_id, "rollback.requested", at, actor, {"to": to})
 
 
+def hold(c: sqlite3.Connection, run: RunRow) -> RunRow:
+    """Return a run whose graph, tier and requester are those with which it began: they decide which gates, bounds and people it has.
+
+    Raises:
+        StoreCorrupt: they are not what the log says.
+    """
+    begun = log.first(c, run.id)
+    told = None if begun is None or begun["type"] != "run.started" else begun["data"]
+    if told is None or (told["graph"], told.get("tier"), told["requester"]) != (run.graph, run.tier, run.requester):
+        raise StoreCorrupt(f"what run {run.id} is, is not what the log says", hint=REMEDY)
+    return run
+
+
 @decoding
 def workspace(c: sqlite3.Connection, run_id: str) -> str | None:
     """Return the workspace that was recorded with a run, empty where none was; `None` for a run that is not there or whose details are gone.
