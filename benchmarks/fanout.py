@@ -28,7 +28,7 @@ from langgraph.types import Send
 
 from assent.graphs import phase
 from assent.nodes.phase_ports import PhasePorts
-from assent.runtime.phase_store import PhaseStore, ReportKeep
+from assent.runtime.phases.store import PhaseStore, ReportKeep
 from assent.schemas.phase import AgentSpec, Criterion, PhaseSpec
 
 WAIT_S = 0.2

@@ -1,4 +1,4 @@
-"""An agent of a phase that a model drives: it asks to look, is shown what it may see, and reports. Run by `runtime/model_agent.py`.
+"""An agent of a phase that a model drives: it asks to look, is shown what it may see, and reports. Run by `runtime/phases/model_agent.py`.
 
     START → brief → ask ─ calls → look → ask
                     ask ─ report → END

@@ -8,7 +8,7 @@ Rules:
 - An agent has answered or was given up, whichever came first, under one lock: a late answer is never kept.
 - Answers are settled one after the other by one thread: a hundred that arrive at once would otherwise fight over the interpreter.
 - A thread cannot be killed. It is abandoned, and it ends with the process; what has to be stopped for certain runs in a process of its own
-  (`runtime/agent_process.py`).
+  (`runtime/phases/agent_process.py`).
 - Agents don't inherit LangGraph's context: a compiled graph that is an agent is nobody's subgraph.
 """
 

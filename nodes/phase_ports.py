@@ -49,7 +49,7 @@ class PhasePorts:
     Args:
         keep: where reports and the synthesis lie, by their digest.
         agents: name → what answers a message: returns a message, a report, a mapping or JSON text; a coroutine function may as well.
-            `runtime/agents.py` makes one of LangChain runnables, compiled graphs and functions that are to run in a process of their own.
+            `runtime/phases/agents.py` makes one of LangChain runnables, compiled graphs and functions that are to run in a process of their own.
         store: which reports are there already.
         resolutions: run id and phase in, what people said about its conflicts out; from a place that no state can forge.
         files: writes the files of a phase for people; called with the spec, the synthesis and the messages.

@@ -19,8 +19,9 @@ from ..tools.toolbox import Toolbox, standard
 from . import identity
 from .answering import Answering
 from .considering import Considering
-from .delivering import Delivering
+from .delivery.delivering import Delivering
 from .desk import Desk
+from .documents import Documents
 from .driving import Driving
 from .home import Home
 from .keep import Keep
@@ -33,14 +34,13 @@ from .settings import files_of, read_settings, signature
 from .starting import Starting
 from .taking_back import TakingBack
 from .upkeep import Upkeep, read_channels
-from .weighing import Weighing
 from .wiring import Wiring
 
 if TYPE_CHECKING:
     from .notify.deliver import Background
 
 
-class Runtime(Starting, Answering, TakingBack, Considering, Delivering, Driving, Desk, Upkeep, Wiring, Weighing, Placing):
+class Runtime(Starting, Answering, TakingBack, Considering, Delivering, Driving, Desk, Upkeep, Wiring, Documents, Placing):
     """One home, seen by one actor. A context manager; every method can be called from any thread."""
 
     def __init__(

@@ -22,7 +22,7 @@ from typing import Any
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from assent.graphs import phase
-from assent.runtime import phase_store
+from assent.runtime.phases import store as phase_store
 
 from .phase_world import World, finding, says
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from assent.graphs import phase
 from assent.nodes.phase_ports import PhasePorts
-from assent.runtime.phase_files import PhaseFiles
-from assent.runtime.phase_store import PhaseStore, ReportKeep
+from assent.runtime.phases.files import PhaseFiles
+from assent.runtime.phases.store import PhaseStore, ReportKeep
 from assent.runtime.testing import FrozenClock
 from assent.schemas.consolidated import CheckpointResult, Consolidated, Resolution
 from assent.schemas.phase import AgentLimits, AgentSpec, Criterion, Gathering, PhaseSpec, Settled

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from assent.runtime.analysis.analyse import analyse, run_analysis
 from assent.runtime.analysis.sources import read_repository, tree_digest
 from assent.runtime.cli import phase as phase_commands
-from assent.runtime.phase_store import ReportKeep
+from assent.runtime.phases.store import ReportKeep
 from assent.runtime.verification.command import LocalCommands, Ran
 from assent.runtime.verification.security import scan
 from assent.runtime.verification.tests import read_outcome

@@ -17,9 +17,9 @@ from langgraph.graph import END, START, StateGraph
 from assent.graphs import phase
 from assent.nodes.phase_crew import Exhausted, Late
 from assent.policies.agent_message import task_message
-from assent.runtime.agent_process import Died, ProcessAgent
-from assent.runtime.agents import adapt, task_text
-from assent.runtime.phase_store import ReportKeep
+from assent.runtime.phases.agent_process import Died, ProcessAgent
+from assent.runtime.phases.agents import adapt, task_text
+from assent.runtime.phases.store import ReportKeep
 from assent.runtime.testing import FrozenClock
 from assent.schemas.agent_message import AgentMessage
 from assent.schemas.errors import InvalidConfiguration

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from assent.runtime.cli import phase as phase_commands
-from assent.runtime.own_phase import spec_of
+from assent.runtime.phases.own import spec_of
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FakeOpenAI
 

@@ -22,8 +22,9 @@ from langgraph.types import interrupt
 
 from assent.graphs import phase
 from assent.nodes.phase_state import latest
-from assent.runtime import keep, phase_files
-from assent.runtime.agents import adapt
+from assent.runtime import keep
+from assent.runtime.phases import files as phase_files
+from assent.runtime.phases.agents import adapt
 from assent.schemas.agent_message import AgentMessage, Body
 from assent.schemas.consolidated import Resolution
 from assent.schemas.errors import InvalidPlan, NotFound

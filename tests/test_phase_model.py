@@ -14,9 +14,9 @@ from assent.graphs import phase, phase_agent
 from assent.nodes.agent_ports import AgentBounds, AgentPorts
 from assent.nodes.phase_crew import AsksPerson, Exhausted, Late
 from assent.policies.agent_message import Unreadable, report_of, task_message
-from assent.runtime.explained import Explained
-from assent.runtime.model_agent import ModelAgent, model_agents
 from assent.runtime.models.build import build
+from assent.runtime.phases.explained import Explained
+from assent.runtime.phases.model_agent import ModelAgent, model_agents
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FakeOpenAI, FrozenClock, ProcessDied, Recorder, ScriptedModel, authenticated, faults
 from assent.schemas.agent_message import AgentMessage

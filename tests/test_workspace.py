@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assent.runtime.cli.app import app
-from assent.runtime.phase_calls import PhaseCalls
+from assent.runtime.phases.calls import PhaseCalls
 from assent.runtime.run import Run
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import ScriptedModel, authenticated

@@ -20,11 +20,11 @@ from ...schemas.consolidated import CheckpointResult, Consolidated
 from ...schemas.errors import IllegalTransition
 from ...schemas.phase import PhaseSpec
 from ...tools.tool import Place
-from ..agent_process import ProcessAgent
-from ..explained import Explained
-from ..model_agent import ModelAgent
-from ..phase_files import PhaseFiles
-from ..phase_store import PhaseStore, ReportKeep
+from ..phases.agent_process import ProcessAgent
+from ..phases.explained import Explained
+from ..phases.files import PhaseFiles
+from ..phases.model_agent import ModelAgent
+from ..phases.store import PhaseStore, ReportKeep
 from ..verification.command import LocalCommands
 from .architecture import architecture
 from .code import code

@@ -28,7 +28,7 @@ def consolidate(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for copies of the files. [default: only with the run]", show_default=False)] = None,
 ) -> int:
     """Put together again what the phases of a delivery found, and what came of it."""
-    from ..consolidating import consolidated
+    from ..delivery.consolidating import consolidated
 
     runtime = door.runtime()
     name = _named(runtime, run)
@@ -90,7 +90,7 @@ def resolve(
 
 
 def _validated(door: Door, runtime: Runtime, run_id: str) -> int:
-    from ..consolidating import validated
+    from ..delivery.consolidating import validated
 
     check, excepted = validated(runtime, run_id)
     waits = runtime.ledger.run(run_id).status.is_waiting

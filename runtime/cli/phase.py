@@ -51,7 +51,7 @@ def analysis(
     runtime = _with_model(door, path, model)
     explains = None
     if runtime is not None:
-        from ..model_agent import ModelAgent, chosen_model
+        from ..phases.model_agent import ModelAgent, chosen_model
 
         explains = ModelAgent(runtime, chosen_model(runtime), phase=spec.name)
     found = _shown(door, lambda notify: run_analysis(path, folder, may_run=may_run, notify=notify, explains=explains))
@@ -66,7 +66,7 @@ def run(
     model: ModelOption = None,
 ) -> int:
     """Run a phase of your own: three to five agents, each an analyser, a model with a prompt and tools, or both."""
-    from ..own_phase import run_phase, spec_of
+    from ..phases.own import run_phase, spec_of
 
     spec = spec_of(file)
     folder = Path(out) if out else Path(door.home) / "phases" / spec.name

@@ -24,15 +24,15 @@ from ...schemas.agent_message import AgentMessage
 from ...schemas.consolidated import Consolidated
 from ...schemas.errors import NotAllowed, NotFound
 from ...tools.tool import Place
-from ..agent_process import ProcessAgent
 from ..analysis.analyse import STORE
 from ..analysis.architecture import architecture
 from ..analysis.code import code
 from ..analysis.extras import installed
 from ..analysis.infrastructure import infrastructure
 from ..analysis.sources import path_of, tree_digest
-from ..phase_files import PhaseFiles
-from ..phase_store import PhaseStore, ReportKeep
+from ..phases.agent_process import ProcessAgent
+from ..phases.files import PhaseFiles
+from ..phases.store import PhaseStore, ReportKeep
 from ..runtime import Runtime
 from ..verification.command import LocalCommands
 

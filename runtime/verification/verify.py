@@ -22,8 +22,8 @@ from ...schemas.errors import IllegalTransition
 from ...schemas.go_no_go import Change, GoNoGo, Staffing
 from ...schemas.phase import PhaseSpec
 from ...tools.tool import Place
-from ..phase_files import PhaseFiles
-from ..phase_store import PhaseStore, ReportKeep
+from ..phases.files import PhaseFiles
+from ..phases.store import PhaseStore, ReportKeep
 from .command import LocalCommands, RunCommand
 from .deployment import deployment
 from .documentation import documentation

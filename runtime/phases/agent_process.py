@@ -23,11 +23,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..nodes.phase_crew import Exhausted, Late
-from ..schemas.agent_message import AgentMessage
-from ..schemas.phase import AgentLimits
-from ..tools import process
-from ..tools.tool import Limits, Place
+from ...nodes.phase_crew import Exhausted, Late
+from ...schemas.agent_message import AgentMessage
+from ...schemas.phase import AgentLimits
+from ...tools import process
+from ...tools.tool import Limits, Place
 
 _BOOT = (
     "import json, sys; job = json.load(open(sys.argv[1])); sys.path[:0] = [p for p in job['paths'] if p not in sys.path];"

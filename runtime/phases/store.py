@@ -21,8 +21,8 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from ..schemas.canonical import canonical, parse
-from ..schemas.phase import Settled
+from ...schemas.canonical import canonical, parse
+from ...schemas.phase import Settled
 
 _RECORD = re.compile(rb"\n@([0-9a-f]{64}) (\d{1,12})\n")
 

@@ -13,40 +13,40 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..policies.change import change_of
-from ..policies.complexity import staffing
-from ..policies.policy import Policy
-from ..policies.redact import redact
-from ..policies.workflow_metrics import workflow_metrics
-from ..schemas.canonical import digest
-from ..schemas.consolidated import Consolidated
-from ..schemas.delivery import ANALYSIS, TESTING, Rehearsal
-from ..schemas.errors import IllegalTransition, NotFound, StoreCorrupt
-from ..schemas.go_no_go import Staffing
-from ..schemas.plan import Plan
-from ..schemas.progress import Progress
-from ..schemas.results import Artifact
-from ..schemas.risk import Level
-from ..schemas.run import RunRow
-from ..schemas.workflow_metrics import WorkflowMetrics
-from ..tools.tool import Place
-from ..tools.toolbox import Toolbox
-from .delivery_inputs import analysis_inputs, home_within, testing_inputs
-from .home import Home
-from .keep import Keep, is_plain
-from .ledger.ledger import Ledger
-from .settings import Settings
-from .tracking import track
+from ...policies.change import change_of
+from ...policies.complexity import staffing
+from ...policies.policy import Policy
+from ...policies.redact import redact
+from ...policies.workflow_metrics import workflow_metrics
+from ...schemas.canonical import digest
+from ...schemas.consolidated import Consolidated
+from ...schemas.delivery import ANALYSIS, TESTING, Rehearsal
+from ...schemas.errors import IllegalTransition, NotFound, StoreCorrupt
+from ...schemas.go_no_go import Staffing
+from ...schemas.plan import Plan
+from ...schemas.progress import Progress
+from ...schemas.results import Artifact
+from ...schemas.risk import Level
+from ...schemas.run import RunRow
+from ...schemas.workflow_metrics import WorkflowMetrics
+from ...tools.tool import Place
+from ...tools.toolbox import Toolbox
+from ..home import Home
+from ..keep import Keep, is_plain
+from ..ledger.ledger import Ledger
+from ..settings import Settings
+from ..tracking import track
+from .inputs import analysis_inputs, home_within, testing_inputs
 
 if TYPE_CHECKING:
-    from ..nodes.delivery_ports import DeliveryPorts
-    from ..nodes.ports import Ports
-    from ..schemas.agent_message import AgentMessage
-    from ..schemas.final_consolidation import FinalConsolidation
-    from ..schemas.phase import PhaseSpec
-    from .model_agent import ModelAgent
-    from .phase_store import ReportKeep
-    from .runtime import Runtime
+    from ...nodes.delivery_ports import DeliveryPorts
+    from ...nodes.ports import Ports
+    from ...schemas.agent_message import AgentMessage
+    from ...schemas.final_consolidation import FinalConsolidation
+    from ...schemas.phase import PhaseSpec
+    from ..phases.model_agent import ModelAgent
+    from ..phases.store import ReportKeep
+    from ..runtime import Runtime
 
 _MOST_CHARS = 6000
 _TYPES = {".json": "application/json", ".md": "text/markdown"}
@@ -74,11 +74,11 @@ class Delivering:
     @cached_property
     def delivery_ports(self) -> DeliveryPorts:
         """What the stations of a delivery can touch; for embedding `graphs.delivery.build(ports)` in another graph."""
-        from ..nodes.delivery_ports import DeliveryPorts
-        from ..nodes.phase_ports import PhasePorts
-        from ..policies.phases import for_testing, shipped
-        from .delivery_agents import analysts, bound, testers
-        from .phase_store import PhaseStore
+        from ...nodes.delivery_ports import DeliveryPorts
+        from ...nodes.phase_ports import PhasePorts
+        from ...policies.phases import for_testing, shipped
+        from ..phases.store import PhaseStore
+        from .agents import analysts, bound, testers
 
         folder = self.home.root / "phases"
         # Scratch of the home, environment of the configuration; what they start may be many, so its output goes where reports go.
@@ -89,7 +89,7 @@ class Delivering:
         }
         found = analysts(where)
         if self.reads_on is not None:
-            from .explained import Explained
+            from ..phases.explained import Explained
 
             found = {name: Explained(agent, self.reads_on) for name, agent in found.items()}
         before = bound({**found, **self.agents}, partial(analysis_inputs, self))
@@ -104,7 +104,7 @@ class Delivering:
     @cached_property
     def reports(self) -> ReportKeep:
         """Where reports and syntheses of phases lie, by their digest."""
-        from .phase_store import ReportKeep
+        from ..phases.store import ReportKeep
 
         return ReportKeep(self.home.root / "phases")
 
@@ -190,7 +190,7 @@ class Delivering:
         """The model that reads on where the analysts end; `None` where none is configured."""
         if self.model is None:
             return None
-        from .model_agent import ModelAgent, chosen_model
+        from ..phases.model_agent import ModelAgent, chosen_model
 
         runtime = cast("Runtime", self)
         return ModelAgent(runtime, chosen_model(runtime), phase=ANALYSIS)
@@ -205,7 +205,7 @@ class Delivering:
 
     def _bounded_place(self, run_id: str) -> Place:
         """Return where the work of a delivery acts: under the bounds that the analysis sets for it, where those are the narrower ones."""
-        from ..policies.phases import shipped
+        from ...policies.phases import shipped
 
         place, bounds = self.place(run_id), shipped(ANALYSIS).consolidate.resources
         memory_mb, share = bounds.get("memory_mb"), bounds.get("cpu_share")
@@ -232,12 +232,12 @@ class Delivering:
         return found
 
     def _spec(self, found: Consolidated) -> PhaseSpec:
-        from ..policies.phases import for_testing, shipped
+        from ...policies.phases import for_testing, shipped
 
         return shipped(ANALYSIS) if found.phase == ANALYSIS else for_testing(max(3, len(found.agents)))
 
     def _phase_files(self, spec: PhaseSpec, found: Consolidated, messages: Mapping[str, AgentMessage]) -> None:
-        from .phase_files import PhaseFiles
+        from ..phases.files import PhaseFiles
 
         if not is_plain(found.run_id):
             raise ValueError(f"{found.run_id!r} is not the id of a run")

@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..schemas.agent_message import AgentMessage
-from ..schemas.errors import NotAllowed
-from ..tools.tool import Place
-from .agent_process import ProcessAgent
-from .agents import adapt
-from .analysis.architecture import architecture
-from .analysis.code import code
-from .analysis.infrastructure import infrastructure
-from .verification.command import LocalCommands
-from .verification.deployment import deployment
-from .verification.documentation import documentation
-from .verification.end_to_end import end_to_end
-from .verification.performance_security import performance_security
-from .verification.tests import tests
+from ...schemas.agent_message import AgentMessage
+from ...schemas.errors import NotAllowed
+from ...tools.tool import Place
+from ..analysis.architecture import architecture
+from ..analysis.code import code
+from ..analysis.infrastructure import infrastructure
+from ..phases.agent_process import ProcessAgent
+from ..phases.agents import adapt
+from ..verification.command import LocalCommands
+from ..verification.deployment import deployment
+from ..verification.documentation import documentation
+from ..verification.end_to_end import end_to_end
+from ..verification.performance_security import performance_security
+from ..verification.tests import tests
 
 Agent = Callable[[AgentMessage], Any]
 Expected = Callable[[str], Mapping[str, Any]]

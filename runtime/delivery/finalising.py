@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..nodes.results import outcomes_of
-from ..policies.checkpoint import check
-from ..policies.final_consolidation import Known, final_consolidation
-from ..policies.phases import for_testing
-from ..policies.release import release_decision, validation_of
-from ..policies.windows import next_opening
-from ..schemas.approval import Question, RequestStatus, Verdict
-from ..schemas.canonical import canonical, digest
-from ..schemas.delivery import ANALYSIS, TESTING, Decided, Rehearsal
-from ..schemas.errors import IllegalTransition
-from ..schemas.final_consolidation import FinalConsolidation
+from ...nodes.results import outcomes_of
+from ...policies.checkpoint import check
+from ...policies.final_consolidation import Known, final_consolidation
+from ...policies.phases import for_testing
+from ...policies.release import release_decision, validation_of
+from ...policies.windows import next_opening
+from ...schemas.approval import Question, RequestStatus, Verdict
+from ...schemas.canonical import canonical, digest
+from ...schemas.delivery import ANALYSIS, TESTING, Decided, Rehearsal
+from ...schemas.errors import IllegalTransition
+from ...schemas.final_consolidation import FinalConsolidation
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..schemas.plan import Plan
+    from ...schemas.plan import Plan
     from .delivering import Delivering
 
 _NOBODY = Rehearsal(tested=False, untested=("nobody tried it",))

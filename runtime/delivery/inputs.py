@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..schemas.delivery import ANALYSIS, Rehearsal
+from ...schemas.delivery import ANALYSIS, Rehearsal
 
 if TYPE_CHECKING:
     from .delivering import Delivering
@@ -21,7 +21,7 @@ _PYTEST = ("-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=
 
 def analysis_inputs(runtime: Delivering, run_id: str) -> dict[str, Any]:
     """Return what the analysis of a run looks at."""
-    from .analysis.extras import installed
+    from ..analysis.extras import installed
 
     rules = runtime.policy.delivery
     inputs = {**_tree(runtime, run_id), "may_run": rules.baseline, "analysers": installed()}
@@ -57,7 +57,7 @@ def home_within(home: Path, folder: Path) -> str:
 
 
 def _tree(runtime: Delivering, run_id: str) -> dict[str, Any]:
-    from .analysis.sources import tree_digest
+    from ..analysis.sources import tree_digest
 
     folder = runtime.workspace_of(run_id)
     without = home_within(runtime.home.root, folder)

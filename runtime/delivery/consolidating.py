@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..policies.checkpoint import check
-from ..policies.phases import shipped
-from ..schemas.approval import Question, RequestStatus
-from ..schemas.consolidated import CheckpointResult, Consolidated
-from ..schemas.delivery import ANALYSIS, TESTING
-from ..schemas.errors import IllegalTransition
-from ..schemas.final_consolidation import FinalConsolidation
+from ...policies.checkpoint import check
+from ...policies.phases import shipped
+from ...schemas.approval import Question, RequestStatus
+from ...schemas.consolidated import CheckpointResult, Consolidated
+from ...schemas.delivery import ANALYSIS, TESTING
+from ...schemas.errors import IllegalTransition
+from ...schemas.final_consolidation import FinalConsolidation
 
 if TYPE_CHECKING:
-    from .runtime import Runtime
+    from ..runtime import Runtime
 
 
 @dataclass

@@ -20,9 +20,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.pregel import Pregel
 
-from ..nodes.phase_crew import AsksPerson
-from ..schemas.agent_message import AgentMessage
-from ..schemas.errors import InvalidConfiguration
+from ...nodes.phase_crew import AsksPerson
+from ...schemas.agent_message import AgentMessage
+from ...schemas.errors import InvalidConfiguration
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _CONFIG: RunnableConfig = {"recursion_limit": 100}

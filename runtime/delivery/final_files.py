@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..policies.redact import redact, redact_value
-from ..schemas.final_consolidation import FinalConsolidation
-from .keep import write_whole
-from .phase_files import CONTINUITY
+from ...policies.redact import redact, redact_value
+from ...schemas.final_consolidation import FinalConsolidation
+from ..keep import write_whole
+from ..phases.files import CONTINUITY
 
 FINAL_JSON, FINAL_MD = "final_consolidation.json", "final_consolidation.md"
 _BEGIN, _END = "<!-- final consolidation -->", "<!-- end of final consolidation -->"

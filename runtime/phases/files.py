@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..policies.redact import redact, redact_value
-from ..schemas.agent_message import AgentMessage
-from ..schemas.consolidated import Conflict, Consolidated
-from ..schemas.phase import PhaseSpec
-from .keep import write_whole
+from ...policies.redact import redact, redact_value
+from ...schemas.agent_message import AgentMessage
+from ...schemas.consolidated import Conflict, Consolidated
+from ...schemas.phase import PhaseSpec
+from ..keep import write_whole
 
 CONTINUITY = "SESSION_CONTINUITY.md"
 _MOST = 40

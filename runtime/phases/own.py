@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..policies.phase_size import check_size
-from ..policies.phases import read_spec
-from ..schemas.consolidated import CheckpointResult, Consolidated
-from ..schemas.errors import IllegalTransition, InvalidConfiguration, NotFound
-from ..schemas.phase import PhaseSpec
-from .analysis.analyse import STORE, Analysis, analysis_agents
-from .analysis.sources import tree_digest
+from ...policies.phase_size import check_size
+from ...policies.phases import read_spec
+from ...schemas.consolidated import CheckpointResult, Consolidated
+from ...schemas.errors import IllegalTransition, InvalidConfiguration, NotFound
+from ...schemas.phase import PhaseSpec
+from ..analysis.analyse import STORE, Analysis, analysis_agents
+from ..analysis.sources import tree_digest
 from .explained import Explained
+from .files import PhaseFiles
 from .model_agent import model_agents
-from .phase_files import PhaseFiles
-from .phase_store import PhaseStore, ReportKeep
+from .store import PhaseStore, ReportKeep
 
 if TYPE_CHECKING:
-    from .runtime import Runtime
+    from ..runtime import Runtime
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -67,8 +67,8 @@ def run_phase(
         IllegalTransition: `path` is not a folder, or `out_folder`. NotFound: an agent is neither an analyser nor has a prompt.
         InvalidConfiguration: an agent needs a model and there is none.
     """
-    from ..graphs import phase
-    from ..nodes.phase_ports import PhasePorts
+    from ...graphs import phase
+    from ...nodes.phase_ports import PhasePorts
 
     root, out = Path(path).resolve(), Path(out_folder).absolute()
     if not root.is_dir() or root == out.resolve():

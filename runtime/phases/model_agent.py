@@ -4,7 +4,7 @@
     ports = PhasePorts(keep=…, agents={**agents, **mine}, store=…)
 
 - The model is any that `runtime/models/` takes: OpenAI's protocol, a LangChain chat model, one with a script.
-- Its calls are made by `phase_calls.py`: assessed, recorded in the ledger, and asked about where they are not LOW.
+- Its calls are made by `calls.py`: assessed, recorded in the ledger, and asked about where they are not LOW.
 - Its answers are in the journal before anything is made of them, and each exchange is kept. An agent that is begun again after a crash or after
   people have answered is not asked anew what it has answered.
 - Turns, tokens and time are bounded by the limits of its task. What it reports is marked as the model's (`explained.py` where programs measured
@@ -22,29 +22,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..nodes.agent_ports import AgentBounds, AgentPorts, Asked
-from ..nodes.phase_crew import AsksPerson, Exhausted
-from ..policies.agent_message import Unreadable
-from ..policies.prices import cost_usd
-from ..policies.redact import redact
-from ..schemas.agent_message import AgentMessage, AgentReport, Body, Header, Metadata
-from ..schemas.agent_turn import AgentTurn
-from ..schemas.canonical import canonical, digest
-from ..schemas.errors import InvalidConfiguration, ModelFailed, NotFound
-from ..schemas.phase import AgentLimits, FaultCategory, PhaseSpec
-from ..schemas.prompt import Prompt, Usage
-from ..tools.toolbox import Toolbox
-from .keep import Keep, is_plain
-from .models.build import build
-from .models.exchange import Exchange, Journal, keep_exchange
-from .models.port import Model
-from .models.talk import talk
-from .phase_calls import PhaseCalls
-from .planner import described
-from .tokens import count
+from ...nodes.agent_ports import AgentBounds, AgentPorts, Asked
+from ...nodes.phase_crew import AsksPerson, Exhausted
+from ...policies.agent_message import Unreadable
+from ...policies.prices import cost_usd
+from ...policies.redact import redact
+from ...schemas.agent_message import AgentMessage, AgentReport, Body, Header, Metadata
+from ...schemas.agent_turn import AgentTurn
+from ...schemas.canonical import canonical, digest
+from ...schemas.errors import InvalidConfiguration, ModelFailed, NotFound
+from ...schemas.phase import AgentLimits, FaultCategory, PhaseSpec
+from ...schemas.prompt import Prompt, Usage
+from ...tools.toolbox import Toolbox
+from ..keep import Keep, is_plain
+from ..models.build import build
+from ..models.exchange import Exchange, Journal, keep_exchange
+from ..models.port import Model
+from ..models.talk import talk
+from ..planner import described
+from ..tokens import count
+from .calls import PhaseCalls
 
 if TYPE_CHECKING:
-    from .runtime import Runtime
+    from ..runtime import Runtime
 
 _AWAY = frozenset({"timeout", "unreachable", "rate_limited", "server_error", "broken", "quota"})
 _STANDING = "phase"
@@ -115,7 +115,7 @@ class ModelAgent:
             AsksPerson: a call needs a person. Late, Exhausted: a limit was reached. ConnectionError: the model did not answer.
             Unreadable: what it answered cannot be used, also after it was told why.
         """
-        from ..graphs import phase_agent
+        from ...graphs import phase_agent
 
         content = message.body.content
         limits = AgentLimits.model_validate(content.get("limits") or {})

@@ -19,14 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ..policies.redact import redact
-from ..schemas.delivery import Rehearsal
-from ..schemas.dispatch import Dispatch, DispatchState, Receipt
-from ..schemas.plan import Plan, Step
-from ..schemas.risk import Level, Risk
-from ..tools.tool import Place, Restores, ToolRefused
-from ..tools.toolbox import Toolbox
-from .analysis.sources import walk
+from ...policies.redact import redact
+from ...schemas.delivery import Rehearsal
+from ...schemas.dispatch import Dispatch, DispatchState, Receipt
+from ...schemas.plan import Plan, Step
+from ...schemas.risk import Level, Risk
+from ...tools.tool import Place, Restores, ToolRefused
+from ...tools.toolbox import Toolbox
+from ..analysis.sources import walk
 
 _INSIDE = frozenset({"files", "sql"})
 """Tools that cannot leave the workspace."""

@@ -15,20 +15,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..nodes.agent_ports import Seen
-from ..nodes.phase_crew import AsksPerson
-from ..schemas.errors import IllegalTransition, InvalidDocument, InvalidPlan, NotAllowed, RunBusy
-from ..schemas.plan import Plan, Step
-from ..schemas.problem import Problem
-from ..schemas.risk import Level
-from ..schemas.run import RunStatus
-from .embed.host import apart, run_id_of
-from .embed.langchain_tool import call_in_words
-from .embed.propose import look, outputs, why
+from ...nodes.agent_ports import Seen
+from ...nodes.phase_crew import AsksPerson
+from ...schemas.errors import IllegalTransition, InvalidDocument, InvalidPlan, NotAllowed, RunBusy
+from ...schemas.plan import Plan, Step
+from ...schemas.problem import Problem
+from ...schemas.risk import Level
+from ...schemas.run import RunStatus
+from ..embed.host import apart, run_id_of
+from ..embed.langchain_tool import call_in_words
+from ..embed.propose import look, outputs, why
 
 if TYPE_CHECKING:
-    from .run import Run
-    from .runtime import Runtime
+    from ..run import Run
+    from ..runtime import Runtime
 
 _REFUSALS = {"rejected": "a person rejected it", "denied": "the rules do not allow it", "expired": "nobody decided in time", "cancelled": "it was cancelled"}
 _MOST_ANEW = 3

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..nodes.phase_crew import Exhausted, Late
-from ..policies.agent_message import Unreadable, read_answer, report_of
-from ..schemas.agent_message import AgentMessage, AgentReport
-from ..schemas.errors import AssentError
-from ..schemas.phase import AgentLimits, AgentSpec, Criterion, PhaseSpec
+from ...nodes.phase_crew import Exhausted, Late
+from ...policies.agent_message import Unreadable, read_answer, report_of
+from ...schemas.agent_message import AgentMessage, AgentReport
+from ...schemas.errors import AssentError
+from ...schemas.phase import AgentLimits, AgentSpec, Criterion, PhaseSpec
 from .model_agent import ModelAgent
 
 READS_ON = "Read further than the programs did and explain what they found: what it means, what follows from it, and what they could not see."

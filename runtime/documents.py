@@ -16,7 +16,7 @@ from .locks import Locks
 from .settings import Settings
 
 
-class Weighing:
+class Documents:
     """What looks at documents before anything runs."""
 
     home: Home
