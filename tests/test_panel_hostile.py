@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assent.policies.routing import notices_for
-from assent.runtime.cli.lines import block, clean, columns, console, one_line, put
+from assent.runtime.cli.lines import begin, block, clean, columns, console, one_line, put, styled
 from assent.runtime.cli.panel import Review, footer, panel
 from assent.runtime.cli.steps import seen_measures, seen_steps
 from assent.runtime.notify.calls import line
@@ -260,3 +260,14 @@ def test_a_notice_shows_both_ends_of_a_long_command(runtime: Runtime) -> None:
     (notice,) = notices_for("request.opened", request, [Route(events=("*",), channels=("x",))])
     text = "\n".join(render(Facts(notice, NOW, plan, runtime.ledger.risk(plan), request), sent_at=NOW).lines)
     assert "echo \\u{200B}" in text and "; rm -rf /" in text and re.search(r"\\\[\d+ of 10015 characters not shown; sha256 [0-9a-f]{16}\\\]", text)
+
+
+def test_a_line_that_is_begun_leaves_its_place_to_the_next() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = console(Terminal())
+    begin(screen, styled(("… ", "dim"), "step 1/2"))
+    begun = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "step 1/2" in begun and "\n" not in begun

@@ -161,6 +161,13 @@ def put(screen: Console, line: Line) -> None:
     screen.print(line, soft_wrap=not screen.is_terminal)
 
 
+def begin(screen: Console, line: Line) -> None:
+    """Print a line without its end, for a terminal on which another line takes its place."""
+    from rich.text import Text
+
+    screen.print(Text.assemble(*line.parts), end="", soft_wrap=True)
+
+
 def level(value: str) -> tuple[str, str]:
     """Return a level of risk in brackets, with its style."""
     return f"[{value}]", LEVEL_STYLES.get(value, "")

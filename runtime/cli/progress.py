@@ -13,7 +13,7 @@ from ...policies.measured import outcome, reading
 from ...schemas.dispatch import Receipt
 from ...schemas.event import Event
 from ...schemas.plan import Call, Plan
-from .lines import SIGNS, Line, console, one_line, put, span, styled
+from .lines import SIGNS, Line, begin, console, one_line, put, span, styled
 from .phase_lines import PHASE_EVENTS, phase_lines
 from .phase_screen import PhaseScreen
 from .steps import headline
@@ -105,7 +105,7 @@ class Progress:
         if self._screen.is_terminal and not self._screen.is_dumb_terminal:
             # Without line feed; the line that tells the end takes its place.
             self._clear()
-            self._screen.print(styled(("… ", "dim"), self._said(data)[: self._screen.width - 4]), end="", soft_wrap=True)
+            begin(self._screen, styled(("… ", "dim"), self._said(data)[: self._screen.width - 4]))
             self._running = True
 
     def _ended(self, data: dict[str, Any]) -> None:
