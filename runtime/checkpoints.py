@@ -40,7 +40,6 @@ class Checkpoints(SqliteSaver):
             self.is_setup = True
         if not self.is_setup:
             super().setup()
-            # Another process may be doing the same at this moment; every statement may be run twice.
             self.conn.execute(f"PRAGMA user_version = {_SET_UP}")
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

@@ -34,8 +34,7 @@ class Driving:
             return
         from langgraph.types import Command
 
-        # One station at a time: the saver's work needs one thread, and each further one costs as much as a commit.
-        config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000, "max_concurrency": 1}
+        config: Any = {"configurable": {"thread_id": run_id}, "recursion_limit": 10_000}
         begin: Any = {"run_id": run_id}
         known, waits = self._bookmark(run_id, config)
         try:
@@ -61,7 +60,8 @@ class Driving:
 
         with bound(self.ports):
             # What happens is read off the ledger, so no state is gathered after each station.
-            for _ in driver("par", self.checkpoints).stream(given, config, durability="exit", stream_mode=[]):
+            # One station at a time: the saver's work needs one thread, and each further one costs as much as a commit.
+            for _ in driver("par", self.checkpoints).stream(given, {**config, "max_concurrency": 1}, durability="exit", stream_mode=[]):
                 pass
 
     def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:

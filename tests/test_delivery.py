@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -410,3 +411,21 @@ def test_a_model_reads_on_where_the_analysts_end(delivery: Delivery) -> None:
         # The same folder and the same model: nobody is asked, and nothing paid for, again.
         runtime.start(recorded({**LOOK, "effect": "again"}), graph="delivery")
         assert len(model.asked) == asked
+
+
+def test_the_agents_of_a_delivery_work_at_the_same_time(delivery: Delivery) -> None:
+    together = threading.Barrier(3)
+    runtime = delivery.open()
+
+    def meets(name: str) -> Any:
+        said = runtime.agents[name]
+
+        def agent(message: Any) -> Any:
+            together.wait(timeout=4)  # nobody gets past it before all three are at work
+            return said(message)
+
+        return agent
+
+    runtime.agents.update({name: meets(name) for name in ("architecture", "code", "infrastructure")})
+    run = runtime.start(recorded(LOOK), graph="delivery")
+    assert run.status == "completed" and not together.broken

@@ -30,7 +30,7 @@ create_agent: Any = extra("langchain.agents").create_agent
 from assent.runtime.embed import Governed, declared
 
 Door = Callable[..., Runtime]
-AROUND = Surroundings(workspace="/work/app", own=("/work/app/gov",), listing={"/work/app/gov/door": ("token",)}.get)
+AROUND = Surroundings(workspace="/srv/app", own=("/srv/app/gov",), listing={"/srv/app/gov/door": ("token",)}.get)
 
 
 def level(kind: str, payload: Any, around: Surroundings = AROUND) -> str:
@@ -58,7 +58,7 @@ def test_a_command_that_answers_for_a_person_is_critical(command: str) -> None:
     [
         "import assent\nassent.open().decide('req_1', 'approve')", "from assent.runtime.runtime import Runtime", "__import__('assent')",
         "import importlib; importlib.import_module('assent')", "import subprocess; subprocess.run(['assent', 'approve', 'req_1'])",
-        "import os; del os.environ['ASSENT_AGENT']", "open('gov/config.yaml', 'w')", "import sqlite3; sqlite3.connect('/work/app/gov/ledger.db')",
+        "import os; del os.environ['ASSENT_AGENT']", "open('gov/config.yaml', 'w')", "import sqlite3; sqlite3.connect('/srv/app/gov/ledger.db')",
         "import sqlite3; sqlite3.connect('.assent/ledger.db')",
     ],
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_code_that_reaches_the_runtime_is_critical(code: str) -> None:
     assert level("python", code) == "CRITICAL"
 
 
-@pytest.mark.parametrize("path", ["gov/ledger.db", "./gov/../gov/config.yaml", "/work/app/gov/door/token", "gov"])
+@pytest.mark.parametrize("path", ["gov/ledger.db", "./gov/../gov/config.yaml", "/srv/app/gov/door/token", "gov"])
 def test_the_runtimes_own_folder_is_known_by_where_it_is(path: str) -> None:
     """`home` may have any name."""
     assert level("file_write", {"path": path, "content": "x"}) == "CRITICAL"
@@ -74,11 +74,11 @@ def test_the_runtimes_own_folder_is_known_by_where_it_is(path: str) -> None:
     assert level("shell", f"echo x > {path}") == "CRITICAL"
     assert level("shell", f"cat {path}") == "HIGH"
     assert level("shell", f"cd gov && cat {path.rpartition('/')[2]}") == "HIGH"
-    assert level("shell", f"cat {path}", Surroundings(workspace="/work/app")) in ("LOW", "HIGH")  # without the folder, only names speak
+    assert level("shell", f"cat {path}", Surroundings(workspace="/srv/app")) in ("LOW", "HIGH")  # without the folder, only names speak
 
 
 def test_a_link_into_the_own_folder_is_followed() -> None:
-    around = Surroundings(workspace="/work/app", own=("/work/app/gov",), resolve=lambda path: path.replace("/work/app/link", "/work/app/gov"))
+    around = Surroundings(workspace="/srv/app", own=("/srv/app/gov",), resolve=lambda path: path.replace("/srv/app/link", "/srv/app/gov"))
     assert level("file_read", "link/door/token", around) == "HIGH"
     assert level("file_write", {"path": "link/config.yaml", "content": "x"}, around) == "CRITICAL"
 
@@ -86,7 +86,7 @@ def test_a_link_into_the_own_folder_is_followed() -> None:
 def test_a_search_that_would_print_the_doors_token_is_asked_about() -> None:
     assert level("shell", "grep -r '' .") == "HIGH"
     assert level("shell", "grep -rn todo src") == "LOW"
-    assert level("shell", "grep -r '' .", Surroundings(workspace="/work/app", own=("/work/app/gov",))) == "LOW"  # no door was ever opened
+    assert level("shell", "grep -r '' .", Surroundings(workspace="/srv/app", own=("/srv/app/gov",))) == "LOW"  # no door was ever opened
 
 
 def test_everyday_words_about_assent_stay_what_they_were() -> None:

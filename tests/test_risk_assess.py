@@ -20,7 +20,7 @@ from assent.runtime.tracked import is_tracked
 from assent.schemas.errors import InvalidConfiguration
 from assent.schemas.risk import Level, Reason, Risk
 
-AROUND = Surroundings(workspace="/work/shop", home="/home/ada")
+AROUND = Surroundings(workspace="/srv/shop", home="/home/ada")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_resolver_that_fails_has_proved_nothing() -> None:
     def resolve(path: str) -> str:
         raise OSError(path)
 
-    assert assess("file_read", "README.md", Surroundings(workspace="/work/shop", resolve=resolve)).level == Level.HIGH
+    assert assess("file_read", "README.md", Surroundings(workspace="/srv/shop", resolve=resolve)).level == Level.HIGH
 
 
 def test_findings_are_bounded_told_once_and_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_findings_are_bounded_told_once_and_worst_first(monkeypatch: pytest.Monk
 
 def test_every_answer_carries_the_digest_of_its_tables() -> None:
     plain = assess("sql", "SELECT 1", AROUND).tables
-    added = assess("sql", "SELECT 1", Surroundings(workspace="/work/shop", overlay={"secrets": [{"path": "x"}]})).tables
+    added = assess("sql", "SELECT 1", Surroundings(workspace="/srv/shop", overlay={"secrets": [{"path": "x"}]})).tables
     assert plain == digest({}) and plain.startswith("sha256:")
     assert added != plain
 
