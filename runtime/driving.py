@@ -61,7 +61,8 @@ class Driving:
         with bound(self.ports):
             # What happens is read off the ledger, so no state is gathered after each station.
             # One station at a time: the saver's work needs one thread, and each further one costs as much as a commit.
-            for _ in driver("par", self.checkpoints).stream(given, {**config, "max_concurrency": 1}, durability="exit", stream_mode=[]):
+            single: Any = {**config, "max_concurrency": 1}
+            for _ in driver("par", self.checkpoints).stream(given, single, durability="exit", stream_mode=[]):
                 pass
 
     def _bookmark(self, run_id: str, config: Any) -> tuple[bool, bool]:
