@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...policies.counted import counted
 from .command import FAILED, SUCCEEDED, Door, print_json, to_json
 
 if TYPE_CHECKING:
@@ -62,15 +63,15 @@ def verify(
     if door.as_json:
         print_json(found.as_json())
     elif found.ok:
-        against = f", and holds the anchor of {earlier.entries} entries" if earlier is not None else ""
-        gone = f"; the details of {found.erased} runs were erased by retention" if found.erased else ""
-        sys.stdout.write(f"✓ the log is whole: {found.entries} entries{against}, head {found.head[:16]}…{gone}\n")
+        against = f", and holds the anchor of {counted(earlier.entries, 'entry', 'entries')}" if earlier is not None else ""
+        gone = f"; the details of {counted(found.erased, 'run')} were erased by retention" if found.erased else ""
+        sys.stdout.write(f"✓ the log is whole: {counted(found.entries, 'entry', 'entries')}{against}, head {found.head[:16]}…{gone}\n")
         if export_anchor is not None:
             sys.stdout.write(f"anchor written to {export_anchor}; keep it where nobody who can change the home can change it\n")
     else:
         from .lines import clean
 
-        sys.stdout.write(f"✗ the log is not whole: {len(found.problems)} problems in {found.entries} entries\n")
+        sys.stdout.write(f"✗ the log is not whole: {counted(len(found.problems), 'problem')} in {counted(found.entries, 'entry', 'entries')}\n")
         sys.stdout.write("".join(f"  • {clean(problem, prose=True)}\n" for problem in found.problems))
         sys.stdout.write("`assent doctor` names the last good backup\n")
     return SUCCEEDED if found.ok else FAILED

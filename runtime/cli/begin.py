@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...policies.counted import counted
 from .command import INTERRUPTED, WAITING, Door, print_json, tell, unread
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _grouped(names: list[str]) -> str:
     if len(names) <= _NAMED:
         return ", ".join(names)
     kinds = Counter(Path(name).suffix or "other" for name in names)
-    return f"{len(names)} files, " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return f"{counted(len(names), 'file')}, " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
 def _standing(found: Run) -> Line:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ...policies.counted import counted
 from ...schemas.errors import StoreError
 from ...schemas.noun import stamp
 from ..home import Home
@@ -56,7 +57,7 @@ def _inside(root: Path, store: Store) -> Iterator[Check]:
         problems = [str(row[0]) for row in c.execute("PRAGMA quick_check(5)").fetchall() if row[0] != "ok"]
         yield Check("pages", "fail" if problems else "ok", "; ".join(problems) or "whole", copies.remedy(root) if problems else "")
         found = verify.verify(c)
-        said = f"whole: {found.entries:,} entries" if found.ok else f"{len(found.problems)} problems: {found.problems[0]}"
+        said = f"whole: {counted(found.entries, 'entry', 'entries')}" if found.ok else f"{counted(len(found.problems), 'problem')}: {found.problems[0]}"
         yield Check("log", "ok" if found.ok else "fail", said, f"`assent verify` tells all of it. {copies.remedy(root)}" if not found.ok else "")
         yield from _runs(root, c)
         yield from _late(c)
@@ -102,7 +103,7 @@ def _late(c: sqlite3.Connection) -> Iterator[Check]:
 def _undelivered(c: sqlite3.Connection) -> Iterator[Check]:
     counts = outbox.counts(c)
     if counts["failing"] or counts["given_up"]:
-        said = f"{counts['failing']} notices fail and are tried again, {counts['given_up']} were given up"
+        said = f"{counted(counts['failing'], 'notice fails and is', 'notices fail and are')} tried again; given up: {counts['given_up']}"
         yield Check("notices", "warn", said, "`assent notify list` says why, `assent notify retry` tries again")
 
 

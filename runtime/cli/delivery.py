@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...policies.counted import counted
 from .command import FAILED, SUCCEEDED, WAITING, Door, print_json
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _validated_final(door: Door, runtime: Runtime, run_id: str) -> int:
 
 
 def _phase(phase: str, found: Consolidated) -> None:
-    _write(f"{phase}: {len(found.agents) - len(found.missing)} of {len(found.agents)} agents reported; risk {found.risk_assessment.level.value}; {len(found.conflicts)} contradictions")
+    _write(f"{phase}: {len(found.agents) - len(found.missing)} of {len(found.agents)} agents reported; risk {found.risk_assessment.level.value}; {counted(len(found.conflicts), 'contradiction')}")
     for agent, said in found.summaries.items():
         _write(f"  {agent}: {_line(said)}")
     if found.decisions.implementation_strategy:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...policies.counted import counted
 from .command import SUCCEEDED, Door, print_json
 
 _OPTIONAL = {"show_default": False}
@@ -120,7 +121,7 @@ def prune(door: Door, dry_run: Annotated[bool, typer.Option("--dry-run", help="O
     for run_id in found:
         sys.stdout.write(f"{run_id}\n")
     what = "would lose" if dry_run else "lost"
-    sys.stdout.write(f"{len(found)} runs {what} plan, receipts, results, artifacts and checkpoints; their entries in the log stay\n")
+    sys.stdout.write(f"{counted(len(found), 'run')} {what} plan, receipts, results, artifacts and checkpoints; the entries in the log stay\n")
     return SUCCEEDED
 
 

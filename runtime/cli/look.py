@@ -153,7 +153,8 @@ def _run(shelf: Shelf, row: RunRow) -> None:
         for step in plan.steps:
             call = done.get(("undo", step.step)) or done.get(("do", step.step))
             sign, style = SIGNS.get(call.state.value, ("·", "")) if call is not None else ("·", "dim")
-            args = ", ".join(f"{name}: {value}" for name, value in step.args.items())
+            # What a call acts on is short, and what it writes may be long: the line is cut behind the former.
+            args = ", ".join(f"{name}: {value}" for name, value in sorted(step.args.items(), key=lambda arg: len(str(arg[1]))))
             took = f"  {call.direction} {call.state.value.replace('_', ' ')}" if call is not None else ""
             put(screen, styled((f"  {sign} ", style), f"{step.step}. {one_line(step.tool, 30)} {one_line(args, 140)}", (took, "dim")))
     for line in tracked(shelf.progress(row.id)):

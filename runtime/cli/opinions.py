@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ...policies.counted import counted
 from .command import SUCCEEDED, Door, print_json
 
 
@@ -31,12 +32,12 @@ def opinions(
     if found.since is not None:
         sys.stdout.write(f"since {stamp(found.since)[:16].replace('T', ' ')}\n")
     share = "" if found.escalation_pct is None else f", {found.escalation_pct:g} % of them to a person"
-    sys.stdout.write(f"{found.steps} steps of {found.plans} plans from plain language{share}\n")
+    sys.stdout.write(f"{counted(found.steps, 'step')} of {counted(found.plans, 'plan')} from plain language{share}\n")
     sys.stdout.write(f"  by rules       {found.within_by_rules} within, {found.outside_by_rules} outside\n")
     sys.stdout.write(f"  left open      {found.asked}: {found.allowed} settled by a model, {found.escalated} to a person")
     sys.stdout.write(f" ({found.failed} without an answer, {found.kept} from an earlier answer)\n")
     sys.stdout.write(f"  then people    approved {found.overridden} such plans as they stood, rejected or edited {found.upheld}\n")
     if found.average_ms is not None:
         sys.stdout.write(f"  an answer took {found.average_ms} ms on average, p95 {found.p95_ms} ms\n")
-    sys.stdout.write(f"{found.violations} plans violated a principle; people overrode {found.violations_overridden}, upheld {found.violations_upheld}\n")
+    sys.stdout.write(f"{counted(found.violations, 'plan')} violated a principle; people overrode {found.violations_overridden}, upheld {found.violations_upheld}\n")
     return SUCCEEDED

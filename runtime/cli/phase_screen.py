@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from ...policies.counted import counted
 from ...policies.phase_progress import AgentStanding, PhaseStanding, Remaining, agent_remaining, follow, remaining
 from ...schemas.phase_event import AgentEnded, PhaseBegan, PhaseChecked, read_phase_event
 from .lines import Line, console, one_line, put, span, styled
@@ -96,7 +97,7 @@ class PhaseScreen:
     def _tell(self, event: Any) -> None:
         if isinstance(event, PhaseBegan):
             again = f", re-run {event.attempt} of {', '.join(event.asked)}" if event.attempt else ""
-            put(self._screen, styled(f"… {event.phase}: {len(event.asked)} agents, at most {span(event.limit_s)}{again}"))
+            put(self._screen, styled(f"… {event.phase}: {counted(len(event.asked), 'agent')}, at most {span(event.limit_s)}{again}"))
         elif isinstance(event, AgentEnded):
             one = self._standing.agent(event.agent)
             if one is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...policies.counted import counted
 from ...schemas.event import Event
 from .lines import Line, moment, one_line, span, styled
 
@@ -34,7 +35,7 @@ def said(event: Event) -> str:
             return f"asked for a run of {data.get('graph', 'par')}{tier}"
         case "plan.frozen" | "plan.edited":
             how = "plan frozen" if kind == "plan.frozen" else "plan edited; earlier approvals are void"
-            return f"{how}: version {data.get('version')}, {data.get('steps')} steps, {str(data.get('digest', ''))[:19]}…"
+            return f"{how}: version {data.get('version')}, {counted(data.get('steps', 0), 'step')}, {str(data.get('digest', ''))[:19]}…"
         case "risk.assessed":
             return f"risk assessed as {data.get('level')} ({', '.join(data.get('rules', []))})"
         case "request.opened":
@@ -61,7 +62,7 @@ def said(event: Event) -> str:
             return f"step {number} may not be taken back: {', '.join(data.get('rules', []))}"
         case "problem.vague":
             hints = data.get("hints", [])
-            return f"{len(hints)} warning{'' if len(hints) == 1 else 's'} about the document: {'; '.join(hints)}"
+            return f"{counted(len(hints), 'warning')} about the document: {'; '.join(hints)}"
         case "model.asked":
             cost = f", ${data['cost_usd']}" if data.get("cost_usd") else ""
             fit = "" if data.get("usable", True) else "; the answer could not be used"
@@ -72,13 +73,15 @@ def said(event: Event) -> str:
             return f"says {data.get('answer')} ({data.get('confidence_pct')} %) in {span(int(data.get('ms', 0)) / 1000)}"
         case "intent.judged":
             return (
-                f"intent of {data.get('steps')} steps: rules say {data.get('within')} within, {data.get('outside')} outside; of {data.get('asked')} left open"
+                f"intent of {counted(data.get('steps', 0), 'step')}: rules say {data.get('within')} within, {data.get('outside')} outside; of {data.get('asked')} left open"
                 f" a model settled {data.get('allowed')}, {data.get('escalated')} go to a person{_why(data)}"
             )
         case "constitution.judged":
-            return f"{data.get('asked')} principles put to a model: {data.get('allowed')} kept, {data.get('escalated')} go to a person{_why(data)}"
+            return f"{counted(data.get('asked', 0), 'principle')} put to a model: {data.get('allowed')} kept, {data.get('escalated')} go to a person{_why(data)}"
         case "outside.steers":
             return f"something tried to steer the model: {'; '.join(data.get('warnings', []))}"
+        case "artifact.kept":
+            return f"kept {data.get('name')} ({data.get('size')} bytes)"
         case "results.recorded":
             return f"results recorded, success: {_success(data.get('success'))}"
         case "phase.began":

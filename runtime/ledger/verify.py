@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from ...policies.counted import counted
 from ...schemas.canonical import is_canonical, parse
 from ...schemas.event import Anchor, Verification
 from . import log
@@ -99,6 +100,6 @@ def _against(anchor: Anchor, c: sqlite3.Connection, entries: int, at_anchor: byt
     if name is None or name[0] != anchor.deployment:
         yield f"the anchor is of another ledger ({anchor.deployment})"
     elif entries < anchor.entries:
-        yield f"the log was cut short or rolled back: the anchor saw {anchor.entries} entries, there are {entries}"
+        yield f"the log was cut short or rolled back: the anchor saw {counted(anchor.entries, 'entry', 'entries')}, there are {entries}"
     elif at_anchor is None or at_anchor.hex() != anchor.head:
         yield f"the log is not the one that the anchor saw: entry {anchor.entries} has another chain value"

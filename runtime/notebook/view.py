@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...policies.counted import counted
 from ...policies.plan_risk import PlanRisk
 from ...schemas.approval import Request
 from ...schemas.consolidated import CheckpointResult, Consolidated
@@ -165,7 +166,7 @@ def _risk(risk: Risk, runtime: Runtime | None) -> str:
 
 def _verification(found: Verification, runtime: Runtime | None) -> str:
     title = f"{badge('verified' if found.ok else 'failed')} {text('the log is whole' if found.ok else 'the log does not verify')}"
-    return box(title, f'<div class="q">{found.entries:,} entries, head {text(found.head)}</div>', items(text(one) for one in found.problems))
+    return box(title, f'<div class="q">{counted(found.entries, "entry", "entries")}, head {text(found.head)}</div>', items(text(one) for one in found.problems))
 
 
 def _consolidated(found: Consolidated, runtime: Runtime | None) -> str:
@@ -184,7 +185,7 @@ def _consolidated(found: Consolidated, runtime: Runtime | None) -> str:
     return box(
         f"{text(found.phase)} {badge(found.risk_assessment.level.value)}", table(("agent", "", "what it said", "took"), outcomes),
         f"<div>{text(found.decisions.implementation_strategy)}</div>", fold("contradictions", conflicts, is_open=True),
-        fold(f"{len(found.findings):,} findings", table(("", "about", "", "by"), findings) + more) if findings else "", fold("to do, in this order", work),
+        fold(f"{counted(len(found.findings), 'finding')}", table(("", "about", "", "by"), findings) + more) if findings else "", fold("to do, in this order", work),
     )  # fmt: skip
 
 
@@ -202,10 +203,10 @@ def _several(things: Sequence[Any]) -> str:
         return box(text(f"{len(things)} waiting"), table(("risk", "", "asked by", "since", "request"), rows))
     if all(isinstance(one, Run) for one in things):
         runs = [(badge(r.status.value), text(r.row.title), text(moment(r.row.updated_at)), text(r.id)) for r in things]
-        return box(text(f"{len(things)} runs"), table(("", "", "changed", "run"), runs))
+        return box(text(f"{counted(len(things), 'run')}"), table(("", "", "changed", "run"), runs))
     if all(isinstance(one, Event) for one in things):
         rows = [(str(e.seq), f'<span class="n">{text(moment(e.at))}</span>', text(e.actor), text(e.type), text(_in_short(e.data))) for e in things]
-        return box(text(f"{len(things)} entries"), table(("", "at", "by", "what", ""), rows))
+        return box(text(f"{counted(len(things), 'entry', 'entries')}"), table(("", "at", "by", "what", ""), rows))
     raise TypeError("a list is shown when it holds only requests, only runs or only events")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...policies.counted import counted
 from ...policies.plan_risk import PlanRisk
 from ...policies.redact import redact
 from ...policies.show import excerpt
@@ -39,7 +40,7 @@ def shown_calls(plan: Plan, risk: PlanRisk | None, known: Sequence[str]) -> Iter
     rows = _rows(plan, risk)
     # The riskiest in their order: a plan of a hundred harmless steps must not push the one that matters out of view.
     worst = sorted(range(len(rows)), key=lambda n: (-_rank(rows[n].level), n))[:_CALLS]
-    yield f"WHAT WILL RUN, from the plan's bytes ({len(plan.steps)} steps, {len(rows) - len(plan.steps)} written undos and measures)"
+    yield f"WHAT WILL RUN, from the plan's bytes ({counted(len(plan.steps), 'step')}, {counted(len(rows) - len(plan.steps), 'written undo or measure', 'written undos and measures')})"
     for n in sorted(worst):
         row = rows[n]
         yield f"  {row.place}: [{row.level.value if row.level else 'risk not known'}] {line(row.call.tool, known)}"
