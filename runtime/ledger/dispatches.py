@@ -18,7 +18,7 @@ from . import log
 from .rows import decoding
 
 # Rows lie in the order in which calls began: a row with its receipt is too large to lie in the order of its key without a page of its own. A key
-# needs no index, because it follows from the columns of the primary key.
+# needs no index, because it follows from the columns of the primary key. SQLite builds a table for a list behind IN, at every call; not for ORs.
 TABLES = """
 CREATE TABLE dispatch_before AS SELECT * FROM dispatch;
 DROP TABLE dispatch;
@@ -28,7 +28,7 @@ CREATE TABLE dispatch (
     started_at TEXT NOT NULL, finished_at TEXT, receipt TEXT,
     PRIMARY KEY (run_id, digest, direction, step, attempt)
 );
-CREATE UNIQUE INDEX dispatch_live ON dispatch (run_id, digest, direction, step) WHERE state IN ('dispatched', 'done', 'in_doubt');
+CREATE UNIQUE INDEX dispatch_live ON dispatch (run_id, digest, direction, step) WHERE state = 'dispatched' OR state = 'done' OR state = 'in_doubt';
 INSERT INTO dispatch (run_id, step, direction, attempt, digest, state, effect_class, key, before, started_at, finished_at, receipt)
     SELECT run_id, step, direction, attempt, digest, state, effect_class, key, before, started_at, finished_at, receipt
     FROM dispatch_before ORDER BY started_at, step, attempt;
@@ -109,8 +109,8 @@ def went_wrong(c: sqlite3.Connection, run_id: str, digest: str) -> bool:
 
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Dispatch]:
     """Return every dispatch of a run in the order in which they began."""
-    rows = c.execute(f"SELECT {_COLUMNS} FROM dispatch WHERE run_id = ? ORDER BY started_at, step, attempt", (run_id,))  # noqa: S608
-    return [_row(row) for row in rows.fetchall()]
+    rows = c.execute(f"SELECT {_COLUMNS} FROM dispatch WHERE run_id = ?", (run_id,))  # noqa: S608
+    return sorted(map(_row, rows.fetchall()), key=lambda one: (one.started_at, one.step, one.attempt))
 
 
 @decoding

@@ -19,7 +19,8 @@ _COLUMNS = (
     "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, urgency, required_by, tags, opened_at, decide_by, status, "
     "settled_at, claimed_by, claimed_until"
 )
-_MARKS = ",".join("?" * 20)
+_NAMES = _COLUMNS.split(", ")
+_MARKS = ",".join("?" * len(_NAMES))
 INDEX = facets.TABLES
 ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "options", "need", "requester", "urgency", "required_by", "tags", "opened_at", "decide_by")
 """The columns of a question that never change."""
@@ -33,7 +34,7 @@ def open_new(c: sqlite3.Connection, request: Request, at: datetime, *, with_back
     """
     j = request.model_dump(mode="json")
     row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"]), "tags": _text(j["tags"])}
-    c.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS})", [row[name] for name in _COLUMNS.split(", ")])  # noqa: S608 - constant columns
+    c.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS})", [row[name] for name in _NAMES])  # noqa: S608 - constant columns
     data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "asked": asked(row)}
     log.append(c, request.run_id, "request.opened", at, "system", data)
     facets.put(c, request, with_backup=with_backup)
@@ -54,13 +55,12 @@ def get(c: sqlite3.Connection, request_id: str) -> Request:
 
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Request]:
     """Return every request of a run, oldest first."""
-    rows = c.execute(
-        f"SELECT {_COLUMNS} FROM request WHERE run_id = ? ORDER BY opened_at, version, settled_at IS NULL, settled_at, id", (run_id,)  # noqa: S608 - constant columns
-    )
+    rows = c.execute(f"SELECT {_COLUMNS} FROM request WHERE run_id = ?", (run_id,))  # noqa: S608 - constant columns
     given: dict[str, list[Decision]] = {}
     for decision in decisions(c, "run_id", run_id):
         given.setdefault(decision.request_id, []).append(decision)
-    return [_row(row, tuple(given.get(row[0], ()))) for row in rows.fetchall()]
+    found = [_row(row, tuple(given.get(row[0], ()))) for row in rows.fetchall()]
+    return sorted(found, key=lambda one: (one.opened_at, one.version, one.settled_at is None, one.settled_at or one.opened_at, one.id))
 
 
 def waiting(
