@@ -24,6 +24,7 @@ from .windows import is_open
 CURABLE = frozenset({"approval.missing", "approval.expired"})
 _SPENT = frozenset({DispatchState.DISPATCHED, DispatchState.DONE, DispatchState.IN_DOUBT, DispatchState.ABANDONED})
 """What was given up may have happened, so it counts as done here."""
+_NO_TIER = Ruling(answer="allow")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def may_run(direction: Direction, step: int, facts: Facts, policy: Policy, *, as
 def beyond_tier(tier: int | None, plan: Plan, level: Level, policy: Policy) -> Ruling:
     """Refuse what the agent's tier has no authority for, whoever would approve it."""
     if tier is None:
-        return Ruling(answer="allow")
+        return _NO_TIER
     rule = policy.tiers.get(tier)
     if rule is None:
         return _deny("tier.unknown", f"there is no tier {tier}; the rules know {', '.join(map(str, sorted(policy.tiers)))}")

@@ -6,6 +6,7 @@ Rules: a decision is about a digest, not about a run; an actor's identity comes 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
@@ -95,8 +96,7 @@ class Need(Noun):
     reason_required: bool = False
     rules: tuple[str, ...] = Field(default=(), description="Ids of the rules that ask for this.")
 
-
-    @property
+    @cached_property
     def chain(self) -> tuple[Stage, ...]:
         """The stages in order."""
         return self.stages or (Stage(roles=self.roles, approvals=self.approvals),)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
@@ -15,13 +16,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs a zone, for example 2026-01-31T12:00:00Z")
-    return value.astimezone(UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def stamp(value: datetime) -> str:
     """Write an aware time as UTC with microseconds and `Z`; the text sorts as the time does."""
-    if value.tzinfo is not UTC:
-        value = value.astimezone(UTC)
+    return _stamped(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache(maxsize=16)  # one time of the ledger is written into several rows and entries
+def _stamped(value: datetime) -> str:
     return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
@@ -87,9 +91,10 @@ class Noun(BaseModel):
         """Return a copy with some fields changed, unchecked. What was derived from the fields (a digest) is not copied with them."""
         if deep:
             return super().model_copy(update=update, deep=True)
-        fields = type(self).model_fields
+        fields, values = type(self).__pydantic_fields__.keys(), self.__dict__
+        if not values.keys() <= fields:
+            values = {name: value for name, value in values.items() if name in fields}
         copied = type(self).__new__(type(self))
-        values = {name: value for name, value in self.__dict__.items() if name in fields}
         object.__setattr__(copied, "__dict__", {**values, **(update or {})})
         object.__setattr__(copied, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *(update or ())})
         object.__setattr__(copied, "__pydantic_extra__", None)

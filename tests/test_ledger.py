@@ -654,6 +654,38 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path, clock: FrozenClock
     tables.schema.cache_clear()
 
 
+def test_calls_of_a_store_of_schema_2_keep_their_rows_and_are_not_dispatched_again(ledger: Ledger, opening: Opening, tmp_path: Path) -> None:
+    approved(ledger)
+    done(ledger, 1, "failed")
+    done(ledger, 1)
+    dispatched(ledger, 2)
+    before = ledger.dispatches(RUN)
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as c:
+        older = [statement for statement in tables._statements(tables.MIGRATIONS[0]) if "dispatch" in statement]
+        assert [statement.split()[:3] for statement in older] == [["CREATE", "TABLE", "dispatch"], ["CREATE", "UNIQUE", "INDEX"]]
+        c.execute("ALTER TABLE dispatch RENAME TO kept")
+        c.execute("DROP INDEX dispatch_live")
+        for statement in older:
+            c.execute(statement)
+        names = ", ".join(row[1] for row in c.execute("PRAGMA table_info(dispatch)"))
+        c.execute(f"INSERT INTO dispatch ({names}) SELECT {names} FROM kept")
+        c.execute("DROP TABLE kept")
+        c.execute("PRAGMA user_version = 2")
+        c.commit()
+    later = opening()
+    assert later.dispatches(RUN) == before and [(one.step, one.attempt, one.state.value) for one in before] == [(1, 1, "failed"), (1, 2, "done"), (2, 1, "dispatched")]
+    for step in (1, 2):
+        again = dispatched(later, step)
+        assert isinstance(again, Ruling) and again.rules == ("dispatch.again",)
+    later.receive(before[-1], Receipt(status="done"))
+    assert later.verify().ok
+    with later.store.read() as c:
+        assert c.execute("PRAGMA user_version").fetchone() == (tables.VERSION,)
+        with pytest.raises(sqlite3.IntegrityError):
+            c.execute("INSERT INTO dispatch SELECT run_id, step, direction, 9, digest, state, effect_class, 'k', before, started_at, finished_at, receipt FROM dispatch WHERE step = 2")
+
+
 def test_the_durable_settings_are_in_force(ledger: Ledger, tmp_path: Path) -> None:
     with ledger.store.read() as c:
         assert c.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -382,6 +382,19 @@ def test_a_row_too_many_or_too_few_is_found(copy: Path, table: str) -> None:
             assert any(problem.startswith(table) and "does not know" in problem for problem in told(c))
 
 
+def test_a_call_that_lies_beside_another_of_the_same_key_is_found(copy: Path) -> None:
+    with opened(copy) as c:
+        c.execute("CREATE TEMP TABLE more AS SELECT * FROM dispatch WHERE state = 'done' LIMIT 1")
+        c.execute("UPDATE more SET step = 99")
+        for order in ("step", "step DESC"):
+            with undone(c):
+                c.execute("INSERT INTO dispatch SELECT * FROM more")
+                c.execute("CREATE TEMP TABLE all_of_it AS SELECT * FROM dispatch")
+                c.execute("DELETE FROM dispatch")
+                c.execute(f"INSERT INTO dispatch SELECT * FROM all_of_it ORDER BY {order}")
+                assert any(problem.startswith("dispatch") and "twice" in problem for problem in told(c))
+
+
 @pytest.mark.parametrize("name", sorted(name for name, sql in tables.schema().items() if not sql.startswith("CREATE TABLE")))
 def test_a_table_index_or_trigger_that_is_missing_or_changed_is_found(copy: Path, name: str) -> None:
     with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as c:

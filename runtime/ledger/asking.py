@@ -19,6 +19,7 @@ from ...schemas.ruling import Ruling
 from ...schemas.run import RunRow, RunStatus
 from . import dispatches, log, plans, requests, runs, waiting
 from .base import Base
+from .known import Known
 from .resolving import resolve
 
 _PLAN_OPTIONS = (Verdict.APPROVE, Verdict.REJECT, Verdict.EDIT)
@@ -39,33 +40,34 @@ class Asking(Base):
             again: the last answer no longer carries, so a settled question is followed by another.
         """
         with self.store.read() as c:
-            standing, following = self._asked(c, runs.get(c, run_id), kind, subject)
+            standing, following = self._asked(self._known(c, run_id), kind, subject)
         if standing is None or (again and not standing.is_open):
             return following
         # An edit settled it, and a later edit put these bytes in force again: everybody is asked again.
         return following if standing.status is RequestStatus.EDITED else standing.id
 
-    def _asked(self, c: Any, run: RunRow, kind: Question, subject: Mapping[str, Any]) -> tuple[Request | None, str]:
+    def _asked(self, known: Known, kind: Question, subject: Mapping[str, Any]) -> tuple[Request | None, str]:
         """Return the newest question of that kind about the plan in force, and the id of the one that would follow."""
-        key = subject.get("key", "")
-        asked = [r for r in requests.of_run(c, run.id) if r.kind is kind and r.digest == run.digest and r.subject.get("key", "") == key]
+        run, key = known.run, subject.get("key", "")
+        asked = [r for r in known.requests if r.kind is kind and r.digest == run.digest and r.subject.get("key", "") == key]
         ids = ["req_" + hashlib.sha256(canonical([run.id, run.digest, kind.value, key, n])).hexdigest()[:16] for n in (len(asked), len(asked) + 1)]
         # By its number, because two questions may have been opened at the same time: the clock of the log can stand still.
         return next((r for r in asked if r.id == ids[0]), None), ids[1]
 
     def open_request(self, request_id: str, run_id: str, kind: Question, subject: Mapping[str, Any]) -> Request:
         """Open a question, once, and let the run wait for it; a question that is there is returned as it stands."""
-        with self._write(deferred=True) as c:
-            run = runs.get(c, run_id)
-            standing, following = self._asked(c, run, kind, subject)
-            if not c.execute("SELECT 1 FROM request WHERE id = ? AND run_id = ?", (request_id, run_id)).fetchone():
+        with self._write(deferred=True, keeping=True) as c:
+            known = self._known(c, run_id)
+            run = known.run
+            standing, following = self._asked(known, kind, subject)
+            if not any(request.id == request_id for request in known.requests):
                 # The question of another run must not be shown beside this run's steps, and an open one is not asked again beside itself.
                 request_id = standing.id if standing is not None and (standing.is_open or request_id != following) else following
-            if (standing is not None and request_id == standing.id) or c.execute("SELECT 1 FROM request WHERE id = ?", (request_id,)).fetchone():
-                found = requests.get(c, request_id)
+            found = next((request for request in known.requests if request.id == request_id), None)
+            if found is not None:
                 if found.is_open and run.status is RunStatus.RUNNING:
                     # Somebody led the run past an open question; it waits for that again.
-                    runs.move(c, run, RunStatus.IN_DOUBT if found.kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, log.now(c, self.clock), "system", request=request_id)
+                    self._move(c, run, RunStatus.IN_DOUBT if found.kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, log.now(c, self.clock), "system", request=request_id)
                 return found
             plan = self._plan_in_force(c, run) if kind in _BEFORE_PLANS else self._require(c, run)
             # What an unwritten plan may do is not known, so it counts as HIGH.
@@ -77,23 +79,25 @@ class Asking(Base):
                 requester=run.requester, urgency=_urgency(plan), required_by=None if plan is None else plan.required_by, tags=_tags(plan), opened_at=at,
                 decide_by=None if kind is Question.IN_DOUBT else at + timedelta(seconds=self._decide_within_s(run, level)),
             )
-            requests.open_once(c, request, at, with_backup=waiting.backup_since(c, run_id, request.digest))
+            requests.open_new(c, request, at, with_backup=known.has_backup(request.digest))
+            known.asked()
             self._tell_people(c, "request.opened", request, at)
             if not (kind is Question.IN_DOUBT and run.status.is_over):
                 # A run that is over keeps its end while a person takes back what it did.
-                runs.move(c, run, RunStatus.IN_DOUBT if kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, at, "system", request=request_id)
+                self._move(c, run, RunStatus.IN_DOUBT if kind is Question.IN_DOUBT else RunStatus.AWAITING_APPROVAL, at, "system", request=request_id)
             return request
 
     def _options(self, c: Any, run: RunRow, kind: Question) -> tuple[Verdict, ...]:
         if kind is Question.IN_DOUBT:
             return _DOUBT_OPTIONS
         # An edited plan begins at its first step again, so it may be edited only while nothing was done.
-        begun = not run.version or any(d.direction == "do" for d in dispatches.of_run(c, run.id))
+        begun = not run.version or any(d.direction == "do" for d in self._known(c, run.id).dispatches)
         return (Verdict.APPROVE, Verdict.REJECT) if begun else _PLAN_OPTIONS
 
     def _need(self, c: Any, run: RunRow, plan: Plan | None, level: Level) -> Need:
-        backup = waiting.backup_since(c, run.id, run.digest if plan is None else plan.digest)
-        needed = approvals.need(level, plan, plans.contributors(c, run.id), self.policy, backup=backup)
+        known = self._known(c, run.id)
+        backup = known.has_backup(run.digest if plan is None else plan.digest)
+        needed = approvals.need(level, plan, known.contributors, self.policy, backup=backup)
         if needed is None:
             # A question about a plan that could flow (a step in doubt) still takes a person.
             rule = self.policy.approvals[level]
@@ -110,7 +114,7 @@ class Asking(Base):
     def requests(self, run_id: str) -> list[Request]:
         """Return every request of a run, oldest first."""
         with self.store.read() as c:
-            return requests.of_run(c, run_id)
+            return list(self._known(c, run_id).requests)
 
     def inbox(
         self, *, limit: int = 50, risk: str = "", tag: str = "", older_than_s: float = 0, by_urgency: bool = False, mine: Actor | None = None
@@ -175,7 +179,7 @@ class Asking(Base):
             request = requests.get(c, request_id)
             if not request.is_open:
                 raise StaleDecision(f"request {request_id} is {request.status.value}; there is nothing left to decide", hint="`assent inbox` lists what waits")
-            run = runs.get(c, request.run_id)
+            run = self._known(c, request.run_id).run
             if run.digest != request.digest:
                 raise StaleDecision(f"request {request_id} is about another version of the plan", hint=f"`assent show {run.id}` shows the one in force")
             if verdict not in request.options:
@@ -194,7 +198,7 @@ class Asking(Base):
             else:
                 if verdict is Verdict.APPROVE:
                     resolve(c, request, holds, actor.id, at)
-                requests.record(c, request, actor, verdict, reason, at)
+                request = requests.record(c, request, actor, verdict, reason, at)
                 request = self._settled(c, run, request, question, verdict, at, actor, edit)
         if refused is not None:
             raise NotAllowed("; ".join(refused.reasons), hint=f"`assent show {request_id}` tells who may decide", rules=list(refused.rules), request=request_id)
@@ -203,8 +207,7 @@ class Asking(Base):
     def _settled(
         self, c: Any, run: RunRow, request: Request, question: Need, verdict: Verdict, at: datetime, actor: Actor, edit: Plan | None
     ) -> Request:
-        given = requests.decisions(c, "request_id", request.id)
-        request = request.model_copy(update={"decisions": given})
+        given = request.decisions
         if verdict is Verdict.EDIT:
             if edit is None or edit.digest == run.digest:
                 raise StaleDecision("the edit changes nothing", hint="give the changed plan, or approve or reject this one")

@@ -17,7 +17,7 @@ from ...schemas.event import Event
 from ...schemas.notice import Route
 from ...schemas.plan import Plan
 from ...schemas.risk import Level
-from ...schemas.run import RunRow
+from ...schemas.run import RunRow, RunStatus
 from . import log, outbox, plans, runs
 from .known import Known
 from .rows import REMEDY
@@ -85,7 +85,7 @@ class Base:
         found = self._workspaces.get(run_id)
         if found is None:
             with self.store.read() as c:
-                named = runs.workspace(c, run_id)
+                named = runs.workspace(c, run_id, self._known(c, run_id).begun)
             if named is None:
                 return ""
             found = self._workspaces[run_id] = named
@@ -135,6 +135,12 @@ class Base:
                 self._runs_known.clear()
             found = self._runs_known[run_id] = Known(c, run_id, generation)
         return found
+
+    def _move(self, c: Any, run: RunRow, status: RunStatus, at: datetime, actor: str, **data: Any) -> RunRow:
+        """Change the state of a run, in a transaction that keeps what is known of it. Raises: IllegalTransition."""
+        moved = runs.move(c, run, status, at, actor, **data)
+        self._known(c, run.id).moved(moved)
+        return moved
 
     def _write(self, *, deferred: bool = False, keeping: bool = False) -> contextlib.AbstractContextManager[Any]:
         writing = self.store.write(deferred=deferred, keeping=keeping)

@@ -49,7 +49,7 @@ class Effects(Gates):
             facts = authority.Facts(
                 run=run, plan=plan, risk=self.risk(plan, run_id).whole, decisions=given, contributors=known.contributors, dispatches=before_it,
                 now=at, unproved=unproved, went_wrong=direction == "undo" and dispatches.went_wrong(c, run_id, plan.digest),
-                back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=known.has_backup,
+                back_to=runs.back_to(c, run_id) if direction == "undo" else None, backup=known.has_backup(run.digest),
                 grants=self.covered(c, run, plan, at) if direction in ("do", "before") and known.may_have_grants else None,
                 checkpoint=self._holds(c, known) if direction in ("do", "before") else None,
                 blocked=direction == "undo" and self.is_blocked(c, run),

@@ -58,7 +58,7 @@ def ids(c: sqlite3.Connection, wanted: Sequence[Sequence[str]], *, before: datet
     """
     if not all(wanted):
         return
-    groups = sorted(wanted or ((OPEN,),), key=lambda group: _size(c, group))
+    groups = sorted(wanted, key=lambda group: _size(c, group)) if len(wanted) > 1 else list(wanted or ((OPEN,),))
     for urgency in range(len(_URGENCIES)) if by_urgency else (None,):
         newest = ("", "")
         for found in heapq.merge(*(_rows(c, facet, groups[1:], urgency, before) for facet in groups[0])):

@@ -91,7 +91,7 @@ class Gates(Asking):
     def release(self, run_id: str) -> ReleaseState:
         """Return where the release of a run stands; empty for a run of another graph."""
         with self.store.read() as c:
-            return self._release(c, runs.hold(c, runs.get(c, run_id)))
+            return self._release(c, self._known(c, run_id).run)
 
     def is_blocked(self, c: Any, run: RunRow) -> bool:
         """Tell whether the work of a delivery is to be taken back, because it was not released and the rules say so."""

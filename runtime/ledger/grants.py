@@ -66,9 +66,10 @@ def _is_logged(c: sqlite3.Connection, grant: Grant, raw: str, seq: int) -> bool:
     return entry is not None and (entry["type"], entry["actor"], entry["data"]) == ("grant.given", grant.by.id, _facts(grant, raw))
 
 
-def any_given(c: sqlite3.Connection) -> bool:
-    """Tell whether a grant was ever given here."""
-    return c.execute("SELECT 1 FROM standing_grant LIMIT 1").fetchone() is not None
+def may_cover(c: sqlite3.Connection, run_id: str) -> bool:
+    """Tell whether a grant was ever given here, or a run used one."""
+    given = "SELECT EXISTS (SELECT 1 FROM standing_grant) OR EXISTS (SELECT 1 FROM grant_use WHERE run_id = ?)"
+    return bool(c.execute(given, (run_id,)).fetchone()[0])
 
 
 def _is_used_as_logged(grant: Grant, told: Mapping[str, tuple[int, str, bool]]) -> bool:

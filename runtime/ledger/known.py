@@ -2,20 +2,23 @@
 
 A dispatch is decided on the run, its plan, the answers of people as the log proves them, and the calls before it. Reading and proving all of
 that anew for each step of a long plan costs more than the commit. So it is kept, with the store's `generation`: a number that changes with
-every commit of another connection, every write of this one but a dispatch and its receipt, and everything that was undone. What was read under
-another generation is read again, inside the transaction that uses it. Nothing here lasts longer than that, and nothing here is written.
+every commit of another connection, everything that was undone, and every write of this one that does not say what it changed here. Those that
+say it are a dispatch and its receipt, a weighing, a question that opens, a report, what is kept with a run, and a note.
+What was read under another generation is read again, inside the transaction that uses it. Nothing here lasts longer than that, and nothing here
+is written.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from functools import cached_property
+from typing import Any
 
 from ...policies.authority import Assent
-from ...schemas.approval import Decision
+from ...schemas.approval import Decision, Request
 from ...schemas.dispatch import Dispatch
 from ...schemas.run import RunRow
-from . import dispatches, grants, plans, requests, runs, waiting
+from . import dispatches, grants, log, plans, requests, runs, waiting
 
 
 class Known:
@@ -29,31 +32,43 @@ class Known:
         """What the answers add up to; kept by `dispatch`."""
         self.checkpoint: bool | None = None
         """Whether checkpoint 1 of a delivery holds; kept by `dispatch`, `None` for a run without one."""
+        self._backup: dict[str, bool] = {}
+
+    @cached_property
+    def begun(self) -> dict[str, Any] | None:
+        """The entry of the log with which it began. Raises: StoreCorrupt."""
+        return log.first(self._c, self.run_id)
 
     @cached_property
     def run(self) -> RunRow:
         """The run, held against the log. Raises: NotFound, StoreCorrupt."""
-        return runs.hold(self._c, runs.get(self._c, self.run_id))
+        return runs.hold(runs.get(self._c, self.run_id), self.begun)
+
+    @cached_property
+    def requests(self) -> tuple[Request, ...]:
+        """Every question of the run, oldest first."""
+        return tuple(requests.of_run(self._c, self.run_id))
 
     @cached_property
     def proved(self) -> tuple[tuple[Decision, ...], tuple[int, ...]]:
         """The decisions on it that the log holds, and the numbers of those that it does not."""
-        return requests.proved(self._c, self.run_id)
+        return requests.proved(self._c, self.run_id, self.requests)
 
     @cached_property
     def contributors(self) -> tuple[str, ...]:
         """Requester, authors and editors."""
         return plans.contributors(self._c, self.run_id)
 
-    @cached_property
-    def has_backup(self) -> bool:
-        """Whether the backup may answer the questions about the plan in force."""
-        return waiting.backup_since(self._c, self.run_id, self.run.digest)
+    def has_backup(self, digest: str) -> bool:
+        """Tell whether the backup may answer the questions about a plan."""
+        if digest not in self._backup:
+            self._backup[digest] = waiting.backup_since(self._c, self.run_id, digest)
+        return self._backup[digest]
 
     @cached_property
     def may_have_grants(self) -> bool:
         """Whether there is any standing grant to ask for, or this run used one."""
-        return grants.any_given(self._c) or bool(grants.used_by(self._c, self.run_id))
+        return grants.may_cover(self._c, self.run_id)
 
     @property
     def dispatches(self) -> list[Dispatch]:
@@ -62,26 +77,42 @@ class Known:
 
     def of_step(self, digest: str, step: int, *, measures: bool) -> list[Dispatch]:
         """Return every dispatch of a step (or of a measure) under one plan."""
-        return [self._calls[key] for key in self._keys.get((digest, measures, step), ())]
+        return [self._calls[name] for name in self._names.get((digest, measures, step), ())]
 
     def keep(self, dispatch: Dispatch) -> None:
         """Take note of a call that this connection just dispatched or closed, in the transaction that records it."""
         if "_calls" not in self.__dict__:
             return
-        if dispatch.key not in self._calls:
-            self._keys.setdefault(_place(dispatch), []).append(dispatch.key)
-        self._calls[dispatch.key] = dispatch
+        name = _name(dispatch)
+        if name not in self._calls:
+            self._names.setdefault(_place(dispatch), []).append(name)
+        self._calls[name] = dispatch
+
+    def moved(self, run: RunRow) -> None:
+        """Take note of where this connection just moved the run."""
+        self.run = run
+
+    def asked(self) -> None:
+        """Take note of that this connection just opened a question."""
+        self.__dict__.pop("requests", None)
 
     @cached_property
-    def _calls(self) -> dict[str, Dispatch]:
-        return {dispatch.key: dispatch for dispatch in dispatches.of_run(self._c, self.run_id)}
+    def _calls(self) -> dict[_Name, Dispatch]:
+        return {_name(dispatch): dispatch for dispatch in dispatches.of_run(self._c, self.run_id)}
 
     @cached_property
-    def _keys(self) -> dict[tuple[str, bool, int], list[str]]:
-        found: dict[tuple[str, bool, int], list[str]] = {}
-        for key, dispatch in self._calls.items():
-            found.setdefault(_place(dispatch), []).append(key)
+    def _names(self) -> dict[tuple[str, bool, int], list[_Name]]:
+        found: dict[tuple[str, bool, int], list[_Name]] = {}
+        for name, dispatch in self._calls.items():
+            found.setdefault(_place(dispatch), []).append(name)
         return found
+
+
+_Name = tuple[str, str, int, int]
+
+
+def _name(dispatch: Dispatch) -> _Name:
+    return dispatch.digest, dispatch.direction, dispatch.step, dispatch.attempt
 
 
 def _place(dispatch: Dispatch) -> tuple[str, bool, int]:

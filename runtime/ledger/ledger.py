@@ -26,7 +26,7 @@ from ...schemas.results import Artifact, Results
 from ...schemas.risk import Level
 from ...schemas.run import RunRow, RunStatus
 from ..keep import is_plain
-from . import artifacts, log, plans, requests, runs, verify, waiting
+from . import artifacts, log, plans, requests, runs, verify
 from .effects import Effects
 from .gates import DELIVERY
 from .opining import Opining
@@ -82,8 +82,9 @@ class Ledger(Effects, Opining, Standing):
 
     def weigh(self, run_id: str) -> tuple[Literal["low", "needs approval", "denied"], Level, tuple[str, ...]]:
         """Record the risk of the plan in force and say where it leads: (route, level, reasons of a denial)."""
-        with self._write(deferred=True) as c:
-            run = runs.get(c, run_id)
+        with self._write(deferred=True, keeping=True) as c:
+            known = self._known(c, run_id)
+            run = known.run
             plan = self._require(c, run)
             risk = self.risk(plan, run_id).whole
             at = log.now(c, self.clock)
@@ -93,22 +94,22 @@ class Ledger(Effects, Opining, Standing):
                 log.append(c, run_id, "risk.assessed", at, "system", data)
             beyond = authority.beyond_tier(run.tier, plan, risk.level, self.policy)
             if not beyond.is_allowed:
-                runs.move(c, run, RunStatus.DENIED, at, "system", rules=list(beyond.rules))
+                self._move(c, run, RunStatus.DENIED, at, "system", rules=list(beyond.rules))
                 return "denied", risk.level, beyond.reasons
-            contributors = plans.contributors(c, run_id)
-            needed = approvals.need(risk.level, plan, contributors, self.policy, backup=waiting.backup_since(c, run_id, plan.digest))
-            covered = None if needed is None else self.covered(c, run, plan, at)
+            contributors = known.contributors
+            needed = approvals.need(risk.level, plan, contributors, self.policy, backup=known.has_backup(plan.digest))
+            covered = self.covered(c, run, plan, at) if needed is not None and known.may_have_grants else None
             if needed is None or covered is not None:
                 if covered:
                     log.append(c, run_id, "run.granted", at, "system", {"grants": sorted({grant.id for grant in covered.values()})})
                 if run.status is RunStatus.PLANNING or run.status is RunStatus.AWAITING_APPROVAL:
-                    runs.move(c, run, RunStatus.RUNNING, at, "system:auto", risk=risk.level.value)
+                    self._move(c, run, RunStatus.RUNNING, at, "system:auto", risk=risk.level.value)
                 return "low", risk.level, ()
             # Who may answer once the backup is called counts: such a question waits, it is not hopeless.
             at_last = approvals.need(risk.level, plan, contributors, self.policy, backup=True) or needed
             nobody = approvals.missing(at_last, self.policy)
             if nobody:
-                runs.move(c, run, RunStatus.DENIED, at, "system", rules=["approvers.missing"])
+                self._move(c, run, RunStatus.DENIED, at, "system", rules=["approvers.missing"])
                 return "denied", risk.level, (f"nobody could approve this: {nobody}",)
             return "needs approval", risk.level, ()
 
@@ -157,13 +158,13 @@ class Ledger(Effects, Opining, Standing):
     def finish(self, run_id: str, status: RunStatus, results: Results) -> None:
         """Record the report and the final state of a run."""
         raw = canonical(results.as_json())
-        with self._write() as c:
+        with self._write(keeping=True) as c:
             at = log.now(c, self.clock)
-            run = runs.get(c, run_id)
+            run = self._known(c, run_id).run
             if status is RunStatus.COMPLETED and self._release(c, run) not in ("", "released"):
                 raise IllegalTransition(f"run {run_id} is not released", hint=f"`assent validate {run_id} --final` tells what is missing")
             runs.keep_results(c, run_id, raw, digest(raw), at, results.success)
-            after = runs.move(c, run, status, at, "system")
+            after = self._move(c, run.model_copy(update={"updated_at": at}), status, at, "system")
             if after.status.is_over:
                 plan = self._plan_in_force(c, run)
                 self._tell_people(c, f"run.{status.value}", after, at, risk=None if plan is None else self.risk(plan, run_id).whole.level)
@@ -175,9 +176,10 @@ class Ledger(Effects, Opining, Standing):
 
     def keep(self, run_id: str, *kept: Artifact) -> None:
         """Record that files are kept with a run."""
-        with self._write(deferred=True) as c:
+        with self._write(deferred=True, keeping=True) as c:
+            at = log.now(c, self.clock)
             for artifact in kept:
-                artifacts.index(c, run_id, artifact, log.now(c, self.clock))
+                artifacts.index(c, run_id, artifact, at)
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """Return the files that are kept with a run."""
@@ -188,7 +190,7 @@ class Ledger(Effects, Opining, Standing):
 
     def note(self, run_id: str, kind: str, *, actor: str = "system", deferred: bool = True, **data: Any) -> None:
         """Write an entry that changes nothing else."""
-        with self._write(deferred=deferred) as c:
+        with self._write(deferred=deferred, keeping=True) as c:
             log.append(c, run_id, kind, log.now(c, self.clock), actor, data)
 
     def verify(self, anchor: Anchor | None = None) -> Verification:

@@ -30,7 +30,7 @@ class Connection(sqlite3.Connection):
     """A connection that knows the newest entry while it holds the write transaction, in which nobody else can add one."""
 
     newest: tuple[int, bytes, datetime] | None = None
-    """Set by `append`; whoever undoes something, or sees that another connection committed, sets it to `None`."""
+    """Set by `append` and `head`; whoever undoes something, or sees that another connection committed, sets it to `None`."""
     uses: Any = None
     """What `grant_uses` has read so far."""
 
@@ -49,7 +49,12 @@ def head(connection: sqlite3.Connection) -> tuple[int, bytes, datetime | None]:
     if isinstance(connection, Connection) and connection.newest is not None and connection.in_transaction:
         return connection.newest
     row = connection.execute("SELECT seq, chain, bytes FROM event ORDER BY seq DESC LIMIT 1").fetchone()
-    return (0, GENESIS, None) if row is None else (row[0], row[1], datetime.fromisoformat(json.loads(row[2])["at"]))
+    if row is None:
+        return 0, GENESIS, None
+    newest = row[0], row[1], datetime.fromisoformat(json.loads(row[2])["at"])
+    if isinstance(connection, Connection) and connection.in_transaction:
+        connection.newest = newest
+    return newest
 
 
 def now(connection: sqlite3.Connection, clock: Callable[[], datetime]) -> datetime:
@@ -82,11 +87,18 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
 @decoding
 def proved(connection: sqlite3.Connection, seq: int) -> dict[str, Any] | None:
     """Return entry `seq` where its bytes have their place in the chain; `None` where there is no such entry or it does not follow."""
-    found = connection.execute("SELECT bytes, chain FROM event WHERE seq = ?", (seq,)).fetchone()
-    before = connection.execute("SELECT chain FROM event WHERE seq = ?", (seq - 1,)).fetchone()
-    if found is None or before is None or link(before[0], found[0]) != found[1]:
+    row = connection.execute(f"{_LINKED} WHERE e.seq = ?", (seq,)).fetchone()  # noqa: S608 - constant text
+    return None if row is None else _in_place(row)
+
+
+_LINKED = "SELECT e.seq, e.bytes, e.chain, (SELECT chain FROM event WHERE seq = e.seq - 1) FROM event e"
+
+
+def _in_place(row: tuple[int, bytes, bytes, bytes | None]) -> dict[str, Any] | None:
+    _, raw, chain, before = row
+    if before is None or link(before, raw) != chain:
         return None
-    entry: dict[str, Any] = parse(found[0])
+    entry: dict[str, Any] = parse(raw)
     return entry
 
 
@@ -100,17 +112,17 @@ def of_kind(connection: sqlite3.Connection, run_id: str, *kinds: str) -> Iterato
         f"SELECT seq, bytes FROM event WHERE run_id = ? AND run_id <> '' AND {_sieve(kinds)} ORDER BY seq DESC",  # noqa: S608 - marks only
         (run_id, *map(_mark, kinds)),
     )
-    return (_held(connection, run_id, row[0]) for row in rows if _decoded(row[1])["type"] in kinds)
+    return (_held(run_id, row[0], proved(connection, row[0])) for row in rows if _decoded(row[1])["type"] in kinds)
 
 
+@decoding
 def first(connection: sqlite3.Connection, run_id: str) -> dict[str, Any] | None:
     """Return the entry with which a run began; `None`: there is none. Raises: StoreCorrupt, as `of_kind`."""
-    row = connection.execute("SELECT seq FROM event WHERE run_id = ? AND run_id <> '' ORDER BY seq LIMIT 1", (run_id,)).fetchone()
-    return None if row is None else _held(connection, run_id, row[0])
+    row = connection.execute(f"{_LINKED} WHERE e.run_id = ? AND e.run_id <> '' ORDER BY e.seq LIMIT 1", (run_id,)).fetchone()  # noqa: S608
+    return None if row is None else _held(run_id, row[0], _in_place(row))
 
 
-def _held(connection: sqlite3.Connection, run_id: str, seq: int) -> dict[str, Any]:
-    entry = proved(connection, seq)
+def _held(run_id: str, seq: int, entry: dict[str, Any] | None) -> dict[str, Any]:
     if entry is None or entry["run"] != run_id:
         # To pass over it would bring back to life what it ended.
         raise StoreCorrupt(f"entry {seq} of the log is not what was written about run {run_id}", hint=REMEDY)

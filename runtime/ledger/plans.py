@@ -45,5 +45,5 @@ def get(c: sqlite3.Connection, run_id: str, version: int) -> Plan | None:
 
 def contributors(c: sqlite3.Connection, run_id: str) -> tuple[str, ...]:
     """Return requester, authors and editors of every version."""
-    rows = c.execute("SELECT requester FROM run WHERE id = ? UNION SELECT editor FROM plan WHERE run_id = ?", (run_id, run_id)).fetchall()
+    rows = c.execute("SELECT requester FROM run WHERE id = ? UNION ALL SELECT editor FROM plan WHERE run_id = ?", (run_id, run_id)).fetchall()
     return tuple(sorted({row[0] for row in rows if row[0]}))

@@ -71,6 +71,8 @@ class Recount:
             held: dict[Any, Row] = {}
             for found in c.execute(f"SELECT {names} FROM {table}"):  # noqa: S608 - constants of this file
                 name = found[0] if len(key) == 1 else found[: len(key)]
+                if name in held:
+                    yield f"{_place(table, name)}: the table holds it twice"
                 held[name] = _row(table, dict(zip(columns, found[len(key) :], strict=True)))
             said = self.said[table]
             # Other settings of the store than its name are nobody's authority.
@@ -78,7 +80,7 @@ class Recount:
                 yield from self._differences(table, name, held.get(name), said.get(name))
 
     def _differences(self, table: str, name: Any, held: Row | None, said: Row | None) -> Iterator[str]:
-        where = f"{table} {name if not isinstance(name, tuple) else ' '.join(map(str, name))}"
+        where = _place(table, name)
         if said is None:
             yield f"{where}: the log does not know it"
         elif held is None:
@@ -212,6 +214,10 @@ _FOLLOW: Mapping[str, Callable[[Recount, int, Row, Row], None]] = {
     "grant.used": Recount._used,
     "grant.revoked": Recount._revoked,
 }
+
+
+def _place(table: str, name: Any) -> str:
+    return f"{table} {name if not isinstance(name, tuple) else ' '.join(map(str, name))}"
 
 
 def _row(table: str, row: Row) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,28 +19,25 @@ _COLUMNS = (
     "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, urgency, required_by, tags, opened_at, decide_by, status, "
     "settled_at, claimed_by, claimed_until"
 )
-_MARKS = ",".join("?" * 20)
+_NAMES = _COLUMNS.split(", ")
+_MARKS = ",".join("?" * len(_NAMES))
 INDEX = facets.TABLES
 ASKED = ("run_id", "kind", "digest", "version", "risk", "title", "subject", "options", "need", "requester", "urgency", "required_by", "tags", "opened_at", "decide_by")
 """The columns of a question that never change."""
 
 
-def open_once(c: sqlite3.Connection, request: Request, at: datetime, *, with_backup: bool = False) -> None:
-    """Record a question; one that is already there stays as it is.
+def open_new(c: sqlite3.Connection, request: Request, at: datetime, *, with_backup: bool = False) -> None:
+    """Record a new question.
 
     Args:
         with_backup: the backup was called for this plan before, so it may answer this question as well.
     """
     j = request.model_dump(mode="json")
     row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"]), "tags": _text(j["tags"])}
-    found = c.execute(
-        f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO NOTHING",  # noqa: S608 - constant columns
-        [row[name] for name in _COLUMNS.split(", ")],
-    )
-    if found.rowcount:
-        data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "asked": asked(row)}
-        log.append(c, request.run_id, "request.opened", at, "system", data)
-        facets.put(c, request, with_backup=with_backup)
+    c.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS})", [row[name] for name in _NAMES])  # noqa: S608 - constant columns
+    data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "asked": asked(row)}
+    log.append(c, request.run_id, "request.opened", at, "system", data)
+    facets.put(c, request, with_backup=with_backup)
 
 
 def asked(row: Mapping[str, Any]) -> str:
@@ -58,13 +55,12 @@ def get(c: sqlite3.Connection, request_id: str) -> Request:
 
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Request]:
     """Return every request of a run, oldest first."""
-    rows = c.execute(
-        f"SELECT {_COLUMNS} FROM request WHERE run_id = ? ORDER BY opened_at, version, settled_at IS NULL, settled_at, id", (run_id,)  # noqa: S608 - constant columns
-    )
+    rows = c.execute(f"SELECT {_COLUMNS} FROM request WHERE run_id = ?", (run_id,))  # noqa: S608 - constant columns
     given: dict[str, list[Decision]] = {}
     for decision in decisions(c, "run_id", run_id):
         given.setdefault(decision.request_id, []).append(decision)
-    return [_row(row, tuple(given.get(row[0], ()))) for row in rows.fetchall()]
+    found = [_row(row, tuple(given.get(row[0], ()))) for row in rows.fetchall()]
+    return sorted(found, key=lambda one: (one.opened_at, one.version, one.settled_at is None, one.settled_at or one.opened_at, one.id))
 
 
 def waiting(
@@ -111,8 +107,8 @@ def due(c: sqlite3.Connection, now: datetime) -> list[str]:
     return [r[0] for r in c.execute("SELECT id FROM request WHERE status = 'open' AND decide_by IS NOT NULL AND decide_by <= ?", (stamp(now),)).fetchall()]
 
 
-def record(c: sqlite3.Connection, request: Request, actor: Actor, verdict: Verdict, reason: str, at: datetime) -> Decision:
-    """Keep an answer for ever, with its log entry."""
+def record(c: sqlite3.Connection, request: Request, actor: Actor, verdict: Verdict, reason: str, at: datetime) -> Request:
+    """Keep an answer for ever, with its log entry. Returns the question with it."""
     decision = Decision(request_id=request.id, actor=actor, verdict=verdict, digest=request.digest, reason=reason, at=at)
     who = _text(actor.model_dump(mode="json"))
     data = _facts(request.id, actor, who, verdict.value, request.digest, reason)
@@ -121,33 +117,33 @@ def record(c: sqlite3.Connection, request: Request, actor: Actor, verdict: Verdi
         "INSERT INTO decision (seq, request_id, run_id, actor_id, actor, verdict, digest, reason, at) VALUES (?,?,?,?,?,?,?,?,?)",
         (seq, request.id, request.run_id, actor.id, who, verdict.value, request.digest, reason, stamp(at)),
     )
-    return decision
+    return request.model_copy(update={"decisions": _counted((*request.decisions, decision))})
 
 
-def proved(c: sqlite3.Connection, run_id: str) -> tuple[tuple[Decision, ...], tuple[int, ...]]:
+def proved(c: sqlite3.Connection, run_id: str, asked: Iterable[Request]) -> tuple[tuple[Decision, ...], tuple[int, ...]]:
     """Hold the decisions on a run against the log.
+
+    Args:
+        asked: the questions of the run.
 
     Returns:
         Those that answer whether the plan may run, where the question ended with an approval, and that the log holds word for word; and the
         numbers of those, on whatever question, that the log does not hold.
     """
-    rows = c.execute(
-        f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE run_id = ? ORDER BY seq", (run_id,)
-    ).fetchall()
+    questions = {request.id: (request.kind.value, request.status.value) for request in asked}
     held: list[Decision] = []
     strangers: list[int] = []
-    for row in rows:
-        seq = row[6]
+    for row in c.execute(f"{_DECISIONS} WHERE run_id = ? ORDER BY seq", (run_id,)).fetchall():
         if not _is_logged(c, row):
-            strangers.append(seq)
-        elif c.execute("SELECT kind, status FROM request WHERE id = ?", (row[0],)).fetchone() == (Question.PLAN.value, RequestStatus.APPROVED.value):
+            strangers.append(row[6])
+        elif questions.get(row[0]) == (Question.PLAN.value, RequestStatus.APPROVED.value):
             held.append(_decision(row))
     return tuple(held), tuple(strangers)
 
 
 def logged(c: sqlite3.Connection, request_id: str) -> tuple[Decision, ...]:
     """Return the decisions on one question that the log holds word for word."""
-    rows = c.execute(f"{_DECISIONS.replace(' FROM decision', ', run_id, actor_id FROM decision')} WHERE request_id = ? ORDER BY seq", (request_id,))
+    rows = c.execute(f"{_DECISIONS} WHERE request_id = ? ORDER BY seq", (request_id,))
     return tuple(_decision(row) for row in rows.fetchall() if _is_logged(c, row))
 
 
@@ -176,13 +172,17 @@ def settle(c: sqlite3.Connection, request: Request, status: RequestStatus, at: d
     return request.model_copy(update={"status": status, "settled_at": at})
 
 
-_DECISIONS = "SELECT request_id, actor, verdict, digest, reason, at, seq FROM decision"
+_DECISIONS = "SELECT request_id, actor, verdict, digest, reason, at, seq, run_id, actor_id FROM decision"
 
 
 def decisions(c: sqlite3.Connection, column: str, value: str) -> tuple[Decision, ...]:
     """Return decisions in the order in which they were given."""
     rows = c.execute(f"{_DECISIONS} WHERE {column} = ? ORDER BY seq", (value,)).fetchall()
-    found = [_decision(row) for row in rows]
+    return _counted([_decision(row) for row in rows])
+
+
+def _counted(found: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Mark the answers that a later one of the same person replaced."""
     last = {(d.request_id, d.actor.id): n for n, d in enumerate(found)}
     return tuple(d if last[d.request_id, d.actor.id] == n else d.model_copy(update={"counted": False}) for n, d in enumerate(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -79,13 +80,15 @@ def ask_back(c: sqlite3.Connection, run_id: str, at: datetime, actor: str, to: i
     log.append(c, run_id, "rollback.requested", at, actor, {"to": to})
 
 
-def hold(c: sqlite3.Connection, run: RunRow) -> RunRow:
+def hold(run: RunRow, begun: Mapping[str, Any] | None) -> RunRow:
     """Return a run whose graph, tier and requester are those with which it began: they decide which gates, bounds and people it has.
+
+    Args:
+        begun: the first entry of the run (`log.first`).
 
     Raises:
         StoreCorrupt: they are not what the log says.
     """
-    begun = log.first(c, run.id)
     told = None if begun is None or begun["type"] != "run.started" else begun["data"]
     if told is None or (told["graph"], told.get("tier"), told["requester"]) != (run.graph, run.tier, run.requester):
         raise StoreCorrupt(f"what run {run.id} is, is not what the log says", hint=REMEDY)
@@ -93,17 +96,19 @@ def hold(c: sqlite3.Connection, run: RunRow) -> RunRow:
 
 
 @decoding
-def workspace(c: sqlite3.Connection, run_id: str) -> str | None:
+def workspace(c: sqlite3.Connection, run_id: str, begun: Mapping[str, Any] | None) -> str | None:
     """Return the workspace that was recorded with a run, empty where none was; `None` for a run that is not there or whose details are gone.
+
+    Args:
+        begun: the first entry of the run (`log.first`).
 
     Raises:
         StoreCorrupt: what the run was asked for is not what the log says.
     """
-    row = c.execute("SELECT ask FROM run WHERE id = ?", (run_id,)).fetchone()
-    told = next(log.of_kind(c, run_id, "run.started", "run.erased"), None)
-    if row is None or (told is not None and told["type"] == "run.erased"):
+    row = c.execute("SELECT ask, erased FROM run WHERE id = ?", (run_id,)).fetchone()
+    if row is None or (row[1] and next(log.of_kind(c, run_id, "run.erased"), None) is not None):
         return None
-    if told is None or told["data"]["ask"] != digest(bytes(row[0])):
+    if begun is None or begun["type"] != "run.started" or begun["data"]["ask"] != digest(bytes(row[0])):
         raise StoreCorrupt(f"what run {run_id} was asked for is not what the log says", hint=REMEDY)
     return str(parse(bytes(row[0])).get("workspace", ""))
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
-from . import grants, log, opinions, requests, waiting
+from . import dispatches, grants, log, opinions, requests, waiting
 
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -79,7 +79,7 @@ CREATE TRIGGER event_stays BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'the
 CREATE TRIGGER event_is_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 """
 
-MIGRATIONS: dict[int, str] = {0: _TABLES + requests.INDEX + grants.TABLES + waiting.TABLES, 1: opinions.TABLES}
+MIGRATIONS: dict[int, str] = {0: _TABLES + requests.INDEX + grants.TABLES + waiting.TABLES, 1: opinions.TABLES, 2: dispatches.TABLES}
 """From version n to n + 1."""
 
 
@@ -125,6 +125,7 @@ def _empty() -> bytes:
             for statement in _statements(MIGRATIONS[version]):
                 fresh.execute(statement)
         fresh.execute(f"PRAGMA user_version = {VERSION}")
+        fresh.execute("VACUUM")  # of the pages of tables that a later version replaced
         return fresh.serialize()
 
 
