@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import StateGraph
 
 BETWEEN = " / "
@@ -30,8 +31,19 @@ def routed(graph: StateGraph[Any, Any, Any, Any], station: str, table: Mapping[H
         route: reads the route that was chosen off the state; one that is not in the table is an error of the drive.
     """
     labels = joined(table)
+    graph.add_conditional_edges(station, _Way(labels, route), {labels[name]: target for name, target in table.items()})
 
-    def way(state: Any) -> Hashable:
-        return labels[route(state)]
 
-    graph.add_conditional_edges(station, way, {labels[name]: target for name, target in table.items()})
+class _Way(Runnable[Any, Hashable]):
+    """Reads the way out off the state. Not a plain function, which LangGraph would record as a run of its own in every trace."""
+
+    name = "way"
+
+    def __init__(self, labels: Mapping[Hashable, Hashable], route: Callable[[Any], str]) -> None:
+        self._labels, self._route = labels, route
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Hashable:
+        return self._labels[self._route(input)]
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Hashable:
+        return self.invoke(input)

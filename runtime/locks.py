@@ -18,6 +18,7 @@ from ..schemas.errors import RunBusy, StoreUnavailable
 from .keep import is_plain
 
 _HELD: contextvars.ContextVar[Mapping[str, int]] = contextvars.ContextVar("held", default={})  # noqa: B039 - never mutated, only replaced
+_OWNER_BYTES = 20
 
 
 class Locks:
@@ -75,11 +76,11 @@ class Locks:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # The file may have been removed and made anew between open and lock; only a lock on the file that is there now counts.
                 if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                    os.ftruncate(descriptor, 0)
-                    os.write(descriptor, str(os.getpid()).encode())
+                    # Overwritten whole: file systems write a file out at once that was cut to nothing and filled again.
+                    os.pwrite(descriptor, f"{os.getpid():<{_OWNER_BYTES}}".encode(), 0)
                     return descriptor
             except BlockingIOError:
-                owner = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+                owner = os.pread(descriptor, _OWNER_BYTES, 0).decode(errors="replace").strip()
                 os.close(descriptor)
                 raise RunBusy(
                     f"run {run_id} is owned by {'process ' + owner if owner else 'another process'} (or by a step of it that still runs)",

@@ -63,7 +63,7 @@ class Placing:
         """
         found = self.workspace_of(run_id)
         # It was resolved when the run was started, so only a link that took its place leads anywhere else now.
-        if (found.is_dir() and found.resolve() == found.parent.resolve() / found.name) or self.ledger.run(run_id).stop_requested:
+        if (found.is_dir() and not found.is_symlink()) or self.ledger.run(run_id).stop_requested:
             return
         what = "is a link now" if found.is_symlink() else "is gone"
         raise IllegalTransition(f"the workspace of run {run_id} {what}: {found}", hint=f"put the folder back, or end the run: `assent cancel {run_id}`")

@@ -31,7 +31,7 @@ def acts_here(tools: Toolbox, plan: Plan | None) -> bool:
     """Tell whether no call of a plan waits for an agent that is not here; a plan that is still to be made waits for nobody."""
     if plan is None:
         return True
-    names = [step.tool for step in plan.steps] + [step.undo.tool for step in plan.steps if step.undo] + [measure.tool for measure in plan.measures]
+    names = {step.tool for step in plan.steps} | {step.undo.tool for step in plan.steps if step.undo} | {measure.tool for measure in plan.measures}
     return not any(_is_elsewhere(tools, name) or not acts_alone(tools.get(name)) for name in names)
 
 
