@@ -94,7 +94,7 @@ def _fill(runtime: Runtime, clock: FrozenClock, start: int, stop: int) -> None:
         for number in range(start, stop):
             clock.advance(0.01)
             request = _request(runtime, plan, number, stop)
-            requests.open_once(c, request, log.now(c, clock))
+            requests.open_new(c, request, log.now(c, clock))
 
 
 def _request(runtime: Runtime, plan: Any, number: int, stop: int) -> Request:

@@ -87,7 +87,7 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
 @decoding
 def proved(connection: sqlite3.Connection, seq: int) -> dict[str, Any] | None:
     """Return entry `seq` where its bytes have their place in the chain; `None` where there is no such entry or it does not follow."""
-    row = connection.execute(f"{_LINKED} WHERE e.seq = ?", (seq,)).fetchone()  # noqa: S608 - constant text
+    row = connection.execute(f"{_LINKED} WHERE e.seq = ?", (seq,)).fetchone()
     return None if row is None else _in_place(row)
 
 
@@ -118,7 +118,7 @@ def of_kind(connection: sqlite3.Connection, run_id: str, *kinds: str) -> Iterato
 @decoding
 def first(connection: sqlite3.Connection, run_id: str) -> dict[str, Any] | None:
     """Return the entry with which a run began; `None`: there is none. Raises: StoreCorrupt, as `of_kind`."""
-    row = connection.execute(f"{_LINKED} WHERE e.run_id = ? AND e.run_id <> '' ORDER BY e.seq LIMIT 1", (run_id,)).fetchone()  # noqa: S608
+    row = connection.execute(f"{_LINKED} WHERE e.run_id = ? AND e.run_id <> '' ORDER BY e.seq LIMIT 1", (run_id,)).fetchone()
     return None if row is None else _held(run_id, row[0], _in_place(row))
 
 
