@@ -218,11 +218,14 @@ class Store:
         self.connection.newest = None
 
     def _check(self) -> None:
-        """Look through the whole file before the first write: nothing is dispatched out of a damaged ledger. About 1 ms a megabyte."""
+        """Look through the whole file, and at what makes its tables, before the first write: nothing is dispatched out of a damaged ledger. About 1 ms a megabyte."""
         if not self._is_checked:
             found = self.connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise StoreCorrupt(f"{self.path} is damaged: {' '.join(found.split())}", hint=REMEDY)
+            odd = tables.odd(self.connection)
+            if odd:
+                raise StoreCorrupt(f"{self.path} is damaged: {', '.join(odd)} is not as this version makes it", hint=REMEDY)
             self._is_checked = True
 
     def _commit(self) -> None:

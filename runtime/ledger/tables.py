@@ -102,6 +102,17 @@ def schema() -> Mapping[str, str]:
         return {row[0]: row[1] for row in fresh.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
 
 
+def odd(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the tables and indexes of a store of this version that are not made as its version makes them; none for an older store.
+
+    A column of another name is whole in SQLite's eyes, and would be found only by the statement that writes it: after the effect.
+    """
+    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        return []
+    held = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index')").fetchall())
+    return [name for name, text in schema().items() if held.get(name) != text and not text.startswith("CREATE TRIGGER")]
+
+
 def founded(now: datetime) -> bytes:
     """Return the file of a new ledger: every table, its name, and the first entry of its log; the write-ahead log is switched on in its header."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:

@@ -332,6 +332,18 @@ def test_ledger_with_flipped_bytes_is_refused_or_does_only_what_was_approved(sit
     assert outcomes["refused"] > 0
 
 
+@pytest.mark.parametrize("name", [b"media_type TEXT", b"finished_at TEXT", b"outbox_due ON"])
+def test_ledger_whose_tables_are_made_otherwise_is_refused_before_anything_runs(site: Site, name: bytes) -> None:
+    """SQLite takes a column of another name for whole; only the statement that writes it would find out, and that may come after the effect."""
+    whole = site.ledger.read_bytes()
+    assert name in whole
+    site.ledger.write_bytes(whole.replace(name, bytes([name[0] ^ 2]) + name[1:]))
+    with pytest.raises(StoreCorrupt, match="damaged") as refused:
+        site.approve()
+    assert "backup" in refused.value.hint
+    assert not site.changed()
+
+
 def test_plan_whose_bytes_were_changed_does_not_run(site: Site) -> None:
     with closing(sqlite3.connect(site.ledger)) as connection:
         connection.execute("DROP TRIGGER plan_is_frozen")
