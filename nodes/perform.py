@@ -192,7 +192,8 @@ def _guarded(act: Callable[[], Receipt]) -> Receipt:
         return Receipt(status="not_started", summary=refusal.reason, output={"rule": refusal.rule})
     except Exception as defect:  # noqa: BLE001 - a defect in a tool: the effect may be there, and that is what the receipt must say
         return Receipt(status="unknown", summary=f"the tool broke: {type(defect).__name__}: {defect}")
-    return receipt if receipt.duration_ms else receipt.model_copy(update={"duration_ms": int((time.monotonic() - began) * 1000)})
+    took_ms = 0 if receipt.duration_ms else int((time.monotonic() - began) * 1000)
+    return receipt.model_copy(update={"duration_ms": took_ms}) if took_ms else receipt
 
 
 def _measured(once: Callable[[str], Receipt], keys: Sequence[str]) -> Receipt:

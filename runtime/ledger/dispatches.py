@@ -52,8 +52,8 @@ def insert(
     key = key_of(deployment, run_id, digest, direction, step, attempt)
     noted = compact(before)
     c.execute(
-        f"INSERT INTO dispatch ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
-        (run_id, digest, step, direction, attempt, DispatchState.DISPATCHED.value, effect_class.value, key, noted, stamp(at), None, None),
+        "INSERT INTO dispatch (run_id, digest, step, direction, attempt, state, effect_class, key, before, started_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        (run_id, digest, step, direction, attempt, DispatchState.DISPATCHED.value, effect_class.value, key, noted, stamp(at)),
     )
     data = {"attempt": attempt, "before": digest_of(noted.encode()), "class": effect_class.value, "digest": digest, "direction": direction, "key": key, "step": step, "rules": list(rules)}
     log.append(c, run_id, "step.dispatched", at, "system", data)
@@ -110,7 +110,12 @@ def went_wrong(c: sqlite3.Connection, run_id: str, digest: str) -> bool:
 def of_run(c: sqlite3.Connection, run_id: str) -> list[Dispatch]:
     """Return every dispatch of a run in the order in which they began."""
     rows = c.execute(f"SELECT {_COLUMNS} FROM dispatch WHERE run_id = ?", (run_id,))  # noqa: S608
-    return sorted(map(_row, rows.fetchall()), key=lambda one: (one.started_at, one.step, one.attempt))
+    return sorted(map(_row, rows.fetchall()), key=began)
+
+
+def began(dispatch: Dispatch) -> tuple[datetime, int, int]:
+    """Return what orders calls by when they began."""
+    return dispatch.started_at, dispatch.step, dispatch.attempt
 
 
 @decoding

@@ -73,20 +73,16 @@ class Known:
     @property
     def dispatches(self) -> list[Dispatch]:
         """Every dispatched call, in the order in which they began."""
-        return list(self._calls.values())
+        return sorted((dispatch for calls in self._calls.values() for dispatch in calls.values()), key=dispatches.began)
 
     def of_step(self, digest: str, step: int, *, measures: bool) -> list[Dispatch]:
         """Return every dispatch of a step (or of a measure) under one plan."""
-        return [self._calls[name] for name in self._names.get((digest, measures, step), ())]
+        return list(self._calls.get((digest, measures, step), {}).values())
 
     def keep(self, dispatch: Dispatch) -> None:
         """Take note of a call that this connection just dispatched or closed, in the transaction that records it."""
-        if "_calls" not in self.__dict__:
-            return
-        name = _name(dispatch)
-        if name not in self._calls:
-            self._names.setdefault(_place(dispatch), []).append(name)
-        self._calls[name] = dispatch
+        if "_calls" in self.__dict__:
+            _put(self._calls, dispatch)
 
     def moved(self, run: RunRow) -> None:
         """Take note of where this connection just moved the run."""
@@ -97,23 +93,17 @@ class Known:
         self.__dict__.pop("requests", None)
 
     @cached_property
-    def _calls(self) -> dict[_Name, Dispatch]:
-        return {_name(dispatch): dispatch for dispatch in dispatches.of_run(self._c, self.run_id)}
-
-    @cached_property
-    def _names(self) -> dict[tuple[str, bool, int], list[_Name]]:
-        found: dict[tuple[str, bool, int], list[_Name]] = {}
-        for name, dispatch in self._calls.items():
-            found.setdefault(_place(dispatch), []).append(name)
+    def _calls(self) -> _Calls:
+        found: _Calls = {}
+        for dispatch in dispatches.of_run(self._c, self.run_id):
+            _put(found, dispatch)
         return found
 
 
-_Name = tuple[str, str, int, int]
+_Calls = dict[tuple[str, bool, int], dict[tuple[str, int], Dispatch]]
+"""By digest, whether it measures, and step; then by direction and attempt."""
 
 
-def _name(dispatch: Dispatch) -> _Name:
-    return dispatch.digest, dispatch.direction, dispatch.step, dispatch.attempt
-
-
-def _place(dispatch: Dispatch) -> tuple[str, bool, int]:
-    return dispatch.digest, dispatch.direction in ("before", "after"), dispatch.step
+def _put(calls: _Calls, dispatch: Dispatch) -> None:
+    place = dispatch.digest, dispatch.direction in ("before", "after"), dispatch.step
+    calls.setdefault(place, {})[dispatch.direction, dispatch.attempt] = dispatch

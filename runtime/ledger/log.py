@@ -35,7 +35,7 @@ class Connection(sqlite3.Connection):
     """What `grant_uses` has read so far."""
 
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def link(previous: bytes, entry: bytes) -> bytes:
@@ -78,7 +78,8 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
     # For these types and ASCII keys, sorted keys without blanks are exactly RFC 8785; the verifier checks each entry against it.
     raw = _ENCODE(entry).encode("utf-8")
     after = link(chain, raw)
-    connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, raw, after))
+    # Python's driver searches for an adapter of each `bytes`, and raises errors in doing so; a `bytearray` it takes as it is.
+    connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, bytearray(raw), bytearray(after)))
     if isinstance(connection, Connection):
         connection.newest = (seq + 1, after, at)
     return seq + 1
