@@ -335,19 +335,18 @@ def test_owner_is_kept(world: Place) -> None:
 
 def test_full_disk_fails_and_leaves_nothing_behind(world: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     unharmed = tree(world)
-    real = os.fdopen
+    real = os.write
 
-    def full(handle: int, mode: str, **more: Any) -> Any:
-        if "w" in mode:
-            os.close(handle)
+    def full(handle: int, data: memoryview) -> int:
+        if len(data) < 10:
             raise OSError(28, "No space left on device")
-        return real(handle, mode, **more)
+        return real(handle, data[:-5])
 
     for args in ({"path": "old"}, {"path": "made/on/the/way/new"}):
-        parsed = parse(operation="write", content="x", **args)
+        parsed = parse(operation="write", content="more than fits", **args)
         before = TOOL.prepare(parsed, world)
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fdopen", full)
+            patch.setattr(os, "write", full)
             receipt = TOOL.run(parsed, world, key="k", before=before)
         assert receipt.status == "failed"
         assert "No space left" in receipt.summary
@@ -363,7 +362,7 @@ class _Killed(BaseException):
 def test_killed_before_or_after_any_system_call_it_is_known_and_can_be_completed(
     world: Place, args: dict[str, Any], direction: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = ("open", "link", "rename", "unlink", "mkdir", "rmdir", "fsync", "fchmod")
+    calls = ("open", "write", "link", "rename", "unlink", "mkdir", "rmdir", "fsync", "fchmod")
     for at in itertools.count(1):
         for moment in ("before", "after"):
             place = _copy(world, f"{at}{moment}")
