@@ -335,23 +335,56 @@ def test_owner_is_kept(world: Place) -> None:
 
 def test_full_disk_fails_and_leaves_nothing_behind(world: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     unharmed = tree(world)
-    real = os.fdopen
+    real = os.write
 
-    def full(handle: int, mode: str, **more: Any) -> Any:
-        if "w" in mode:
-            os.close(handle)
+    def full(handle: int, data: memoryview) -> int:
+        if len(data) < 10:
             raise OSError(28, "No space left on device")
-        return real(handle, mode, **more)
+        return real(handle, data[:-5])
 
     for args in ({"path": "old"}, {"path": "made/on/the/way/new"}):
-        parsed = parse(operation="write", content="x", **args)
+        parsed = parse(operation="write", content="more than fits", **args)
         before = TOOL.prepare(parsed, world)
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fdopen", full)
+            patch.setattr(os, "write", full)
             receipt = TOOL.run(parsed, world, key="k", before=before)
         assert receipt.status == "failed"
         assert "No space left" in receipt.summary
         assert tree(world) == unharmed
+
+
+def test_folder_that_is_gone_since_it_was_looked_at_is_not_made_again(world: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = parse(operation="write", path="sub/run.sh", content="x")
+    before = TOOL.prepare(parsed, world)
+    shutil.rmtree(world.workspace / "sub")
+    made: list[str] = []
+    monkeypatch.setattr(os, "mkdir", lambda name, *given, **more: made.append(name))  # not even for a moment
+    receipt = TOOL.run(parsed, world, key="k", before=before)
+    assert (receipt.status, made) == ("not_started", [])
+
+
+@pytest.mark.parametrize("path", ["new", "old"])
+def test_temporary_file_of_a_killed_call_is_replaced(world: Place, path: str) -> None:
+    (world.workspace / content.name_of("k")).write_text("half of")
+    assert do(world, operation="write", path=path, content="x").is_done
+    assert (world.workspace / path).read_text() == "x"
+    assert not [name for name in tree(world) if ".assent-" in name]
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_file_is_read_to_its_end_whatever_its_size_was(world: Place, grows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.read
+
+    def reading(handle: int, count: int) -> bytes:
+        if not grows:
+            return real(handle, min(count, 3))
+        with (world.workspace / "old").open("a") as file:
+            file.write("grown" if os.lseek(handle, 0, os.SEEK_CUR) == 0 else "")
+        return real(handle, count)
+
+    text = (world.workspace / "old").read_text() + ("grown" if grows else "")
+    monkeypatch.setattr(os, "read", reading)
+    assert do(world, operation="read", path="old").output["content"] == text
 
 
 class _Killed(BaseException):
@@ -363,7 +396,7 @@ class _Killed(BaseException):
 def test_killed_before_or_after_any_system_call_it_is_known_and_can_be_completed(
     world: Place, args: dict[str, Any], direction: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = ("open", "link", "rename", "unlink", "mkdir", "rmdir", "fsync", "fchmod")
+    calls = ("open", "write", "link", "rename", "unlink", "mkdir", "rmdir", "fsync", "fchmod")
     for at in itertools.count(1):
         for moment in ("before", "after"):
             place = _copy(world, f"{at}{moment}")

@@ -1,4 +1,4 @@
-"""One operation on one file: its arguments, doing it, telling whether it was done, and taking it back.
+"""One operation on one file: doing it, telling whether it was done, and taking it back.
 
 Rules:
 - Every path goes through `confine`, every content through `content`: no link is followed, only regular files, complete or not at all.
@@ -15,37 +15,12 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
-
 from ..schemas.canonical import digest
 from ..schemas.dispatch import Receipt
 from . import confine, content
+from .operation import FilesArguments
 from .output import small_or_kept
-from .tool import Arguments, Place
-
-Operation = Literal["read", "write", "edit", "delete", "move"]
-_NEEDS: dict[str, tuple[str, ...]] = {"read": (), "write": ("content",), "edit": ("old", "new"), "delete": (), "move": ("to",)}
-
-
-class FilesArguments(Arguments):
-    """One operation on one file; each takes exactly its own fields."""
-
-    operation: Operation
-    path: str = Field(min_length=1, description="Inside the workspace.")
-    content: str | None = Field(default=None, description="write: the whole new text.")
-    old: str | None = Field(default=None, min_length=1, description="edit: text that occurs exactly once.")
-    new: str | None = Field(default=None, description="edit: what stands in its place.")
-    to: str | None = Field(default=None, min_length=1, description="move: a path inside the workspace that does not exist.")
-
-    @model_validator(mode="after")
-    def _fields_of_the_operation(self) -> FilesArguments:
-        needed = _NEEDS[self.operation]
-        given = tuple(name for name in ("content", "old", "new", "to") if getattr(self, name) is not None)
-        if missing := [name for name in needed if name not in given]:
-            raise ValueError(f"{self.operation} needs {' and '.join(missing)}")
-        if surplus := [name for name in given if name not in needed]:
-            raise ValueError(f"{self.operation} does not take {' or '.join(surplus)}")
-        return self
+from .tool import Place, ToolRefused
 
 
 def note(args: FilesArguments, place: Place) -> dict[str, Any]:
@@ -61,18 +36,19 @@ def note(args: FilesArguments, place: Place) -> dict[str, Any]:
         with contextlib.suppress(FileNotFoundError), confine.spot(place, args.path) as here:
             content.check(here)
         return {}
-    seen = _look(place, args.path)
+    seen, missing = _look_on_the_way(place, args.path)
     noted: dict[str, Any] = {"existed": seen is not None, "after": "", "created_parents": []}
     if seen is not None:
         noted |= {"digest": place.keep.put(seen.data), "mode": seen.mode, "owner": list(seen.owner), "size": seen.size}
     if args.operation == "move":
         assert args.to is not None
-        noted |= {"after": noted.get("digest", ""), "to_existed": _look(place, args.to) is not None}
+        target, missing = _look_on_the_way(place, args.to)
+        noted |= {"after": noted.get("digest", ""), "to_existed": target is not None}
     elif args.operation != "delete":
         left = _edited(args, seen)
         noted["after"] = "" if isinstance(left, str) else digest(left)
     if args.operation == "move" or (args.operation == "write" and seen is None):
-        noted["created_parents"] = list(confine.missing_folders(place, args.to or args.path))
+        noted["created_parents"] = list(missing)
     return noted
 
 
@@ -173,40 +149,49 @@ def said(args: FilesArguments) -> str:
 def _read(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
     seen = _look(place, args.path, limit=place.limits.output_bytes)
     if seen is None:
-        return Receipt(status="failed", summary=f"there is no file {args.path!r}")
+        return _no_file(args)
     text, kept = small_or_kept(seen.data, place.keep)
     output: dict[str, Any] = {"path": args.path, "size": seen.size, "digest": seen.digest, "excerpt" if kept else "content": text}
     return Receipt(status="done", summary=f"read {args.path}, {seen.size} bytes", output=output, output_ref=kept)
 
 
 def _write(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
-    seen = _look(place, args.path)
+    # Folders are made only where no file was: elsewhere a missing one says that the file is not what it was.
+    create = args.operation == "write" and not before.get("existed")
+    try:
+        spot = confine.spot(place, args.path, create=create)
+    except FileNotFoundError:
+        if create:
+            raise
+        _unchanged(args.path, None, before)
+        return _no_file(args)
+    with spot as here:
+        try:
+            return _put(args, here, key, before)
+        except (OSError, content.Changed, ToolRefused):
+            confine.remove_empty(place, here.created)
+            raise
+
+
+def _put(args: FilesArguments, here: confine.Spot, key: str, before: Mapping[str, Any]) -> Receipt:
+    seen = content.look(here)
     after = before.get("after", "")
     if seen is not None and after and seen.digest == after:
-        _sweep(place, args.path, key)
+        content.sweep(here, key)
         return _done(args, before, after, seen.size, "already so")
     _unchanged(args.path, seen, before)
     data = _edited(args, seen)
     if isinstance(data, str):
         return Receipt(status="failed", summary=data)
-    created: tuple[str, ...] = ()
-    try:
-        with confine.spot(place, args.path, create=args.operation == "write") as here:
-            created = here.created
-            mode, owner = (seen.mode & 0o777, seen.owner) if seen else (None, None)
-            content.put(here, data, key=key, over=seen, mode=mode, owner=owner)
-    except (OSError, content.Changed):
-        confine.remove_empty(place, created)
-        raise
+    mode, owner = (seen.mode & 0o777, seen.owner) if seen else (None, None)
+    content.put(here, data, key=key, over=seen, mode=mode, owner=owner)
     return _done(args, before, digest(data), len(data), "" if seen else "new")
 
 
 def _delete(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:
     seen = _look(place, args.path)
     if seen is None:
-        if before.get("existed"):
-            return _done(args, before, "", 0, "already so")
-        return Receipt(status="failed", summary=f"there is no file {args.path!r}")
+        return _done(args, before, "", 0, "already so") if before.get("existed") else _no_file(args)
     _unchanged(args.path, seen, before)
     with confine.spot(place, args.path) as here:
         content.take(here, seen)
@@ -219,7 +204,7 @@ def _move(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any
     if seen is None:
         if before.get("existed") and there is not None and there.digest == before.get("after"):
             return _done(args, before, there.digest, there.size, "already so")
-        return Receipt(status="failed", summary=f"there is no file {args.path!r}")
+        return _no_file(args)
     if there is not None and there.identity != seen.identity:
         return Receipt(status="failed", summary=f"{args.to!r} exists already; a move replaces nothing")
     _unchanged(args.path, seen, before)
@@ -270,6 +255,15 @@ def _look(place: Place, path: str, limit: int = content.LARGEST_BYTES) -> conten
         return None
 
 
+def _look_on_the_way(place: Place, path: str) -> tuple[content.State | None, tuple[str, ...]]:
+    """Return the file and the folders that are missing on the way to it."""
+    try:
+        with confine.spot(place, path) as here:
+            return content.look(here), ()
+    except FileNotFoundError:
+        return None, confine.missing_folders(place, path)
+
+
 def _rename(place: Place, source: str, target: str, seen: content.State) -> None:
     created: tuple[str, ...] = ()
     try:
@@ -294,6 +288,10 @@ def _unlink_half(place: Place, source: str, target: str) -> None:
     if seen is not None and there is not None and seen.identity == there.identity:
         with confine.spot(place, target) as here:
             content.take(here, there)
+
+
+def _no_file(args: FilesArguments) -> Receipt:
+    return Receipt(status="failed", summary=f"there is no file {args.path!r}")
 
 
 def _done(args: FilesArguments, before: Mapping[str, Any], after: str, size: int, note: str) -> Receipt:

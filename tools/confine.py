@@ -15,24 +15,33 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from .tool import Place, ToolRefused
 
 OWN_FOLDER = ".assent"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_BELOW = _FOLDER | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Spot:
-    """Where a file is or would be: an open folder and a name in it. `created` are the folders that had to be made, outermost first."""
+    """Where a file is or would be: an open folder, closed at the end of the `with`, and a name in it.
+
+    `created` are the folders that had to be made, outermost first.
+    """
 
     folder: int
     name: str
     path: str
     created: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.folder)
 
 
 def inside(place: Place, path: str) -> tuple[str, ...]:
@@ -44,19 +53,18 @@ def inside(place: Place, path: str) -> tuple[str, ...]:
     if not path or "\0" in path:
         raise ToolRefused(f"the path {path!r} is empty or holds a NUL", rule="path.malformed")
     relative = _relative(place, path) if path.startswith("/") else path
-    parts = tuple(part for part in relative.split("/") if part not in ("", "."))
+    parts = tuple([part for part in relative.split("/") if part and part != "."])
     if ".." in parts:
         raise ToolRefused(f"{path!r} climbs with `..`; write the path as it is inside the workspace", rule="path.climbs")
     if not parts or relative.endswith(("/", "/.")):
         raise ToolRefused(f"{path!r} names a folder, not a file", rule="path.folder")
-    if any(part.casefold() == OWN_FOLDER for part in parts) or _is_own(place, parts):
+    if OWN_FOLDER in map(str.casefold, parts) or _is_own(place, parts):
         raise ToolRefused(f"{path!r} is in assent's own folder, which no step may touch", rule="path.own")
     return parts
 
 
-@contextmanager
-def spot(place: Place, path: str, *, create: bool = False) -> Iterator[Spot]:
-    """Open the folder that holds `path`.
+def spot(place: Place, path: str, *, create: bool = False) -> Spot:
+    """Open the folder that holds `path`; what comes back is used in a `with`, which closes it.
 
     Args:
         create: make missing folders (mode 0777 less the umask), each durable before the next.
@@ -78,9 +86,10 @@ def spot(place: Place, path: str, *, create: bool = False) -> Iterator[Spot]:
             folder = below
             if was_made:
                 made.append("/".join(parts[:depth]))
-        yield Spot(folder=folder, name=parts[-1], path="/".join(parts), created=tuple(made))
-    finally:
+    except BaseException:
         os.close(folder)
+        raise
+    return Spot(folder, parts[-1], "/".join(parts), tuple(made))
 
 
 def missing_folders(place: Place, path: str) -> tuple[str, ...]:
@@ -130,7 +139,7 @@ def _step(folder: int, part: str, path: str, *, create: bool) -> tuple[int, bool
     made = False
     for _ in range(3):
         try:
-            return os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder), made
+            return os.open(part, _BELOW, dir_fd=folder), made
         except FileNotFoundError:
             if not create:
                 raise

@@ -17,7 +17,7 @@ import errno
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..schemas.canonical import digest
 from .confine import Spot
@@ -25,6 +25,8 @@ from .tool import ToolRefused
 
 LARGEST_BYTES = 64 * 1024**2
 _CHUNK_BYTES = 64 * 1024
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _KINDS = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
@@ -37,8 +39,7 @@ class Unsure(Exception):
     """The change was made, and its durability could not be confirmed."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """A regular file as it was seen: bytes, digest, and what `stat` says."""
 
     data: bytes
@@ -68,7 +69,7 @@ def look(here: Spot, limit: int = LARGEST_BYTES) -> State | None:
     """
     try:
         _regular(os.stat(here.name, dir_fd=here.folder, follow_symlinks=False), here.path)
-        handle = os.open(here.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here.folder)
+        handle = os.open(here.name, _READ, dir_fd=here.folder)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -78,10 +79,11 @@ def look(here: Spot, limit: int = LARGEST_BYTES) -> State | None:
     try:
         found = os.fstat(handle)
         _regular(found, here.path)
-        # As much as it says it holds and one byte more; a file that grows meanwhile is read on.
+        # As much as it says it holds and one byte more, whose absence is the end; another size than it says, and it is read on.
         data = os.read(handle, min(found.st_size, limit) + 1)
-        while len(data) <= limit and (more := os.read(handle, min(limit + 1 - len(data), _CHUNK_BYTES))):
-            data += more
+        if len(data) != found.st_size:
+            while len(data) <= limit and (more := os.read(handle, min(limit + 1 - len(data), _CHUNK_BYTES))):
+                data += more
     finally:
         os.close(handle)
     if len(data) > limit:
@@ -107,30 +109,31 @@ def put(
     Side effects: writes the file.
     """
     temporary = name_of(key)
-    sweep(here, key)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=here.folder)
+    handle = _new(here, temporary, key)
     try:
-        with os.fdopen(handle, "wb", buffering=0) as file:
+        try:
             view = memoryview(data)
             while view:
-                view = view[file.write(view) :]
+                view = view[os.write(handle, view) :]
             if owner is not None and owner != (os.geteuid(), os.getegid()):
                 with contextlib.suppress(OSError):  # only a privileged process may give files away; the bytes matter more
                     os.fchown(handle, *owner)
             if mode is not None:
                 os.fchmod(handle, mode)
             os.fsync(handle)
-        _expect(here, over)
+        finally:
+            os.close(handle)
         if over is None:
             _link(here, temporary, here)
         else:
+            _expect(here, over)
             os.rename(temporary, here.name, src_dir_fd=here.folder, dst_dir_fd=here.folder)
     except BaseException:
         sweep(here, key)
         raise
     if over is None:
         with contextlib.suppress(OSError):  # the content is in place; a second name of it does no harm and is swept later
-            sweep(here, key)
+            os.unlink(temporary, dir_fd=here.folder)
     _settle(here)
 
 
@@ -188,6 +191,14 @@ def sweep(here: Spot, key: str) -> None:
 def name_of(key: str) -> str:
     """Return the name of the temporary file of a dispatch."""
     return ".assent-" + hashlib.sha256(key.encode()).hexdigest()[:24]
+
+
+def _new(here: Spot, temporary: str, key: str) -> int:
+    try:
+        return os.open(temporary, _NEW, 0o644, dir_fd=here.folder)
+    except FileExistsError:
+        sweep(here, key)  # a killed process of this dispatch left it
+        return os.open(temporary, _NEW, 0o644, dir_fd=here.folder)
 
 
 def _regular(found: os.stat_result, path: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 
 from . import confine, content
-from .change import FilesArguments
+from .operation import FilesArguments
 from .tool import Place, Preview, ToolRefused
 
 _MOST_LINES = 4000

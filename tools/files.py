@@ -9,14 +9,13 @@ Source: DESIGN §6; threats T21 and T26. Deliberately no globs, no folders and n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from ..schemas.dispatch import EffectClass, Effects, Receipt
 from . import change, content
-from .change import FilesArguments
 from .difference import show
+from .operation import FilesArguments
 from .tool import Arguments, Found, Place, Preview, ToolRefused
 
 
@@ -58,7 +57,7 @@ class Files:
 
     def run(self, args: FilesArguments, place: Place, *, key: str, before: Mapping[str, Any]) -> Receipt:
         """Do it, unless the file is no longer what `before` says; where it was done already, say so."""
-        return _guarded(lambda: change.do(args, place, key, before))
+        return _guarded(change.do, args, place, key, before)
 
     def can_undo(self, args: FilesArguments) -> bool:
         """Return true: the replaced bytes are kept, and a read leaves nothing to take back."""
@@ -68,7 +67,7 @@ class Files:
         """Restore the exact bytes and mode, if the file is still what the step left."""
         if args.operation == "read":
             return Receipt(status="done", summary="a read left nothing to take back", verified=True)
-        return _guarded(lambda: change.take_back(args, place, key, receipt.before))
+        return _guarded(change.take_back, args, place, key, receipt.before)
 
     def probe(
         self, args: FilesArguments, place: Place, *, key: str, before: Mapping[str, Any], direction: Literal["do", "undo"]
@@ -107,16 +106,20 @@ class Files:
         )
 
 
-def _guarded(act: Callable[[], Receipt]) -> Receipt:
-    began = time.perf_counter()
+def _guarded(
+    act: Callable[[FilesArguments, Place, str, Mapping[str, Any]], Receipt],
+    args: FilesArguments,
+    place: Place,
+    key: str,
+    before: Mapping[str, Any],
+) -> Receipt:
     try:
-        receipt = act()
+        return act(args, place, key, before)
     except ToolRefused as refusal:
-        receipt = Receipt(status="not_started", summary=refusal.reason)
+        return Receipt(status="not_started", summary=refusal.reason)
     except content.Changed as changed:
-        receipt = Receipt(status="not_started", summary=f"changed since it was looked at: {changed}")
+        return Receipt(status="not_started", summary=f"changed since it was looked at: {changed}")
     except content.Unsure as unsure:
-        receipt = Receipt(status="unknown", summary=str(unsure))
+        return Receipt(status="unknown", summary=str(unsure))
     except OSError as error:
-        receipt = Receipt(status="failed", summary=f"nothing was changed: {error.strerror or error}")
-    return receipt.model_copy(update={"duration_ms": int((time.perf_counter() - began) * 1000)})
+        return Receipt(status="failed", summary=f"nothing was changed: {error.strerror or error}")

@@ -13,6 +13,7 @@ from typing import Any
 from ..schemas.canonical import LARGEST
 from .tool import Keep
 
+_spelled = json.JSONEncoder(ensure_ascii=False).encode
 SMALL_BYTES = 2400
 """So that a receipt with one such text, or with two of half the size, stays under 4 KB."""
 
@@ -81,4 +82,4 @@ def number(text: str) -> int | float | None:
 
 
 def _size(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
+    return len(_spelled(text).encode("utf-8", "replace"))

@@ -15,7 +15,6 @@ no engine but SQLite here: `ENGINES` is the seam for others.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -106,14 +105,12 @@ class Sql:
 
     def run(self, args: SqlArguments, place: Place, *, key: str, before: Mapping[str, Any]) -> Receipt:
         """Run it in one transaction and read what comes back."""
-        began = time.perf_counter()
         try:
-            receipt = _run(args, place, before)
+            return _run(args, place, before)
         except ToolRefused as refusal:
-            receipt = Receipt(status="not_started", summary=refusal.reason, before=dict(before))
+            return Receipt(status="not_started", summary=refusal.reason, before=dict(before))
         except EngineError as error:
-            receipt = Receipt(status=error.status, summary=str(error), before=dict(before))
-        return receipt.model_copy(update={"duration_ms": int((time.perf_counter() - began) * 1000)})
+            return Receipt(status=error.status, summary=str(error), before=dict(before))
 
     def can_undo(self, args: SqlArguments) -> bool:
         """Return false: the plan writes the statement that takes it back."""

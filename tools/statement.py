@@ -71,6 +71,7 @@ def _tokens(text: str) -> tuple[tuple[str, bool], ...]:
     return tuple((token.group(), token.lastgroup == "quoted") for token in _TOKEN.finditer(text) if token.lastgroup != "skip")
 
 
+@lru_cache(maxsize=256)
 def _words(text: str) -> tuple[str, ...]:
     # `replace(` is a function; REPLACE without a bracket is a statement.
     tokens = [(name.upper(), quoted) for name, quoted in _tokens(text) if not quoted]

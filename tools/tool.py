@@ -131,7 +131,7 @@ class Tool(Protocol):
         ...
 
     def run(self, args: Any, place: Place, *, key: str, before: Mapping[str, Any]) -> Receipt:
-        """Do it once. `key` names this dispatch and is what a remote side deduplicates on."""
+        """Do it once. `key` names this dispatch and is what a remote side deduplicates on. Its duration, where the receipt says none, is taken around it."""
         ...
 
     def can_undo(self, args: Any) -> bool:
