@@ -32,7 +32,7 @@ from assent.nodes.execute import execute
 from assent.nodes.perform import Item, Performer
 from assent.nodes.rollback import rollback
 from assent.policies import authority
-from assent.runtime.ledger import plans
+from assent.runtime.ledger import plans, tables
 from assent.runtime.ledger.ledger import Ledger
 from assent.runtime.run import Run
 from assent.runtime.runtime import Runtime
@@ -867,8 +867,9 @@ def remove_the_check(monkeypatch: pytest.MonkeyPatch, removed: str, scene: Scene
         monkeypatch.setattr(plans, "get", unchecked)
     if removed == "whole ledger":
         ask, row = Ledger.open_request, Ledger.run
-        # Nothing is over, nothing waits, nothing was done, every question is answered with yes …
+        # Nothing is over, nothing waits, nothing was done, every question is answered with yes, the tables may be made in any way …
         armed = {"yes": False}
+        monkeypatch.setattr(tables, "odd", lambda connection: [])
 
         def attempt(self: Scene, act: Callable[[], Any], original: Any = Scene.attempt) -> None:
             armed["yes"] = True
