@@ -61,10 +61,12 @@ class Table:
         """Yield the formats one of whose words stands in a text, each once."""
         if len(text) < LEAST:
             return
+        # No word holds a blank, so each different part between blanks has to be looked at only once: logs and reports say the same again and again.
+        said = " ".join(set(text.split()))
         # Asking for each of three hundred words would cost more than all the rest of looking for secrets.
-        starts = {text[at : at + _START] for at in range(len(text) - _START + 1)}
-        words = (*self._short_words, *(pair for start in starts & self._by_start.keys() for pair in self._by_start[start]))
-        yield from {id(form): form for word, form in words if word in text}.values()
+        starts = self._by_start.keys() & set(zip(said, said[1:], said[2:], strict=False))
+        words = (*self._short_words, *(pair for start in starts for pair in self._by_start[start]))
+        yield from {id(form): form for word, form in words if word in said}.values()
 
     @cached_property
     def _words(self) -> tuple[tuple[str, Format], ...]:
@@ -75,17 +77,17 @@ class Table:
         return tuple((word, form) for word, form in self._words if len(word) < _START)
 
     @cached_property
-    def _by_start(self) -> dict[str, list[tuple[str, Format]]]:
-        found: dict[str, list[tuple[str, Format]]] = {}
+    def _by_start(self) -> dict[tuple[str, str, str], list[tuple[str, Format]]]:
+        found: dict[tuple[str, str, str], list[tuple[str, Format]]] = {}
         for word, form in self._words:
             if len(word) >= _START:
-                found.setdefault(word[:_START], []).append((word, form))
+                found.setdefault((word[0], word[1], word[2]), []).append((word, form))
         return found
 
 
 @lru_cache(maxsize=1)
 def table() -> Table:
-    """Return the shipped table. Raises `KeyError` or `re.error` if the package's own file is damaged."""
+    """Return the shipped table. Raises `KeyError`, `ValueError` or `re.error` if the package's own file is damaged."""
     raw = files(__package__ or "assent.policies").joinpath("secrets.yaml").read_bytes()
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     loaded: dict[str, Any] = yaml.load(raw, Loader=loader)  # noqa: S506  # both are safe loaders
@@ -93,6 +95,9 @@ def table() -> Table:
     prefixed = [Format(kind, (p,), re.compile(re.escape(p) + body)) for kind, prefixes, body in rows for p in prefixes]
     worded = [Format(kind, (p,), re.compile(_begun(re.escape(p)) + body)) for kind, prefixes, body in loaded["worded"] for p in prefixes]
     shaped = [Format(kind, tuple(words), re.compile(_begun(first) + rest)) for kind, words, first, rest in loaded["shaped"]]
+    for form in (*prefixed, *worded, *shaped):
+        if any(word.split() != [word] for word in form.words):
+            raise ValueError(f"a word of {form.kind} holds a blank, and is looked for between blanks only")
     return Table(
         version=int(loaded["version"]),
         digest=hashlib.sha256(raw).hexdigest(),
