@@ -30,8 +30,7 @@ def admitted(state: State, runtime: Runtime[Context], ports: Ports) -> RunRow:
         claimed, hints = (None, ()) if frozen is None else ports.claims(request)
         tier = claimed if state.get("tier") is None else state.get("tier")
         title = str(request)[:80] if frozen is None else frozen.problem.title
-        workspace = ports.workspace()
-        asking = {"request": request} | ({"workspace": workspace} if workspace else {})
+        asking = {"request": request} | ({"workspace": ports.workspace} if ports.workspace else {})
         ledger.admit(run_id, asking, graph=ports.graph, tier=tier, title=title, requester=ports.requester)
         if frozen is not None:
             ledger.freeze(run_id, frozen, editor=frozen.author or ports.requester)

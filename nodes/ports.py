@@ -88,7 +88,7 @@ class Ports:
         report: writes the report of a run to its artifact folder and returns what it wrote.
         collect: run id in; gathers what the run left into its artifact folder and returns what it kept.
         requester: id of the actor at the door, who is recorded as asking.
-        workspace: says where steps of a run act that is admitted now, which is recorded with it; empty: not recorded.
+        workspace: where steps of runs act that are admitted here, recorded with each; empty: not recorded.
         graph: name under which runs are admitted.
         rates: decimal USD per hour, `compute` and `human`.
         budget: what one run may take.
@@ -104,7 +104,7 @@ class Ports:
     report: Callable[[Results], list[Artifact]]
     requester: str
     collect: Callable[[str], list[Artifact]] = lambda run_id: []
-    workspace: Callable[[], str] = lambda: ""
+    workspace: str = ""
     graph: str = "par"
     rates: Mapping[str, str] | None = None
     settled: Callable[[str], None] = lambda run_id: None

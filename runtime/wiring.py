@@ -77,7 +77,7 @@ class Wiring:
                 run_id, self.ledger.plan(run_id), self.ledger.dispatches(run_id), tools=self.tools, place=self.place(run_id), keep=self.keep,
                 now=self.clock(), known=self.known_secrets,
             ),
-            workspace=self._where,
+            workspace=self._where(),
             requester=self.actor.id,
             known_secrets=self.known_secrets,
             metrics=self.metrics_of,
