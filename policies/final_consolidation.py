@@ -25,6 +25,7 @@ from ..schemas.go_no_go import GoNoGo, GoNoGoDecision, Staffing, ValidationResul
 from ..schemas.plan import Plan
 from ..schemas.results import Outcome
 from .change import files_of
+from .counted import counted
 
 _MOST = 20
 _STATUS: Mapping[GoNoGoDecision, Any] = {"PROCEED": "ready", "CONDITIONAL_PROCEED": "conditional", "BLOCK": "blocked"}
@@ -80,14 +81,14 @@ def final_criteria(known: Known, monitoring: MonitoringSetup) -> tuple[FinalCrit
     watched = (*monitoring.metrics_configured, *monitoring.alerts_defined, *monitoring.dashboards_created)
     approved = True if known.approved_by else False if known.asks else None
 
-    def counted(name: str, text: str, number: int | None, what: str) -> FinalCriterion:
+    def none_of(name: str, text: str, number: int | None, what: str) -> FinalCriterion:
         return FinalCriterion(id=name, text=text, met=None if number is None else number == 0, reason=f"{what}: {'not measured' if number is None else number}", decides=True)
 
     return (
         FinalCriterion(id="tests", text="All tests passing", met=v.tests.critical == "pass", reason=f"the critical tests: {v.tests.critical}", decides=True),
-        counted("documentation", "Documentation complete and reviewed", v.documentation.incomplete, "incomplete documents"),
-        counted("performance", "Performance within acceptable ranges", v.performance.degradations, "degradations"),
-        counted("security", "Security scans clear", v.security.high_risk, "findings of high risk"),
+        none_of("documentation", "Documentation complete and reviewed", v.documentation.incomplete, "incomplete documents"),
+        none_of("performance", "Performance within acceptable ranges", v.performance.degradations, "degradations"),
+        none_of("security", "Security scans clear", v.security.high_risk, "findings of high risk"),
         FinalCriterion(id="rollback", text="Rollback procedures tested", met=v.rollback.tested, reason=_rehearsed(known.rehearsal), decides=True),
         FinalCriterion(id="monitoring", text="Monitoring configured", met=bool(watched), reason=f"{len(watched)} things are watched"),
         FinalCriterion(id="stakeholder", text="Stakeholder approval obtained", met=approved, reason=_stakeholders(known)),
@@ -97,7 +98,7 @@ def final_criteria(known: Known, monitoring: MonitoringSetup) -> tuple[FinalCrit
 def _headline(known: Known, summary: ProjectSummary) -> str:
     go = known.decision
     tests = "the tests were not counted" if summary.tests_passed is None else f"{summary.tests_passed} tests passed, {summary.tests_failed} failed"
-    warnings = "warnings not measured" if go.warning_count is None else f"{go.warning_count} warning{'s' if go.warning_count != 1 else ''}"
+    warnings = "warnings not measured" if go.warning_count is None else counted(go.warning_count, "warning")
     reasons = f": {'; '.join(go.reasons)}" if go.reasons and go.decision != "PROCEED" else ""
     return f"{go.decision}: {tests}, {warnings}{reasons}"[:1000]
 
@@ -108,7 +109,7 @@ def _executive(known: Known, summary: ProjectSummary, headline: str) -> tuple[st
     return (
         f"{plan.problem.title}. {plan.intent}".strip(),
         headline,
-        f"{len(summary.changes_implemented)} steps were carried out; {known.staffing.agents} agents tested them"
+        f"{counted(len(summary.changes_implemented), 'step was', 'steps were')} carried out; {counted(known.staffing.agents, 'agent')} tested them"
         + (f", because {'; '.join(known.staffing.reasons)}" if known.staffing.reasons else "") + f". {_rehearsed(known.rehearsal).capitalize()}.",
         *([f"Success criteria: {'; '.join(criteria)}."] if criteria else ["The plan names no success criterion."]),
     )
@@ -217,7 +218,7 @@ def _details(known: Known) -> dict[str, Any]:
 
 def _rehearsed(rehearsal: Rehearsal) -> str:
     if rehearsal.tested:
-        count = f"{len(rehearsal.steps)} step{'s' if len(rehearsal.steps) != 1 else ''}"
+        count = counted(len(rehearsal.steps), "step")
         return f"the way back was tried in a copy: {count}, {len(rehearsal.verified)} seen to be back" if rehearsal.steps else "there is nothing to take back"
     return f"the way back was not tested: {'; '.join(rehearsal.untested)[:400] or 'nobody tried it'}"
 

@@ -20,6 +20,7 @@ from typing import Any
 from ..schemas.approval import Question
 from ..schemas.plan import Call, Plan
 from ..schemas.risk import Level
+from .counted import counted
 from .plan_risk import PlanRisk
 from .redact import Redaction
 from .show import excerpt
@@ -79,7 +80,7 @@ def described(plan: Plan, risk: PlanRisk | None, level: Level, kind: Question, s
         return texts
     asked = f"{_ASKS[kind]} " if kind in _ASKS else ""
     why = f"\n\nWhy: {span(subject['why'], hide)}" if subject.get("why") else ""
-    head = [f"**{asked}Your answer is for the whole plan: {count} step{'s' if count != 1 else ''}, risk {level.value}.** Approved, all of this may run:{why}"]
+    head = [f"**{asked}Your answer is for the whole plan: {counted(count, 'step')}, risk {level.value}.** Approved, all of this may run:{why}"]
     head += ["\n".join(f"- {line}" for line in lines), f"The author calls it {span(plan.problem.title, hide)}."]
     if left:
         head.append(f"**Not all of it is shown: {left} more calls of the same or lower risk.** Look at the page or at `assent show` before you approve.")

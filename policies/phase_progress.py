@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Literal
 
 from ..schemas.phase_event import AgentEnded, AgentProgress, PhaseBegan, PhaseChecked, PhaseConsolidated
+from .counted import counted
 
 State = Literal["working", "ended"]
 Event = PhaseBegan | AgentProgress | AgentEnded | PhaseConsolidated | PhaseChecked
@@ -109,7 +110,7 @@ def follow(standing: PhaseStanding, event: Event) -> PhaseStanding:
         )  # fmt: skip
         return replace(found, waits_for=_waits(found))
     if isinstance(event, PhaseConsolidated):
-        notes = (f"{event.conflicts} contradiction{'s' if event.conflicts > 1 else ''} between agents",) if event.conflicts else ()
+        notes = (f"{counted(event.conflicts, 'contradiction')} between agents",) if event.conflicts else ()
         return replace(standing, consolidated=True, notes=notes, waits_for="the checkpoint")
     return _checked(standing, event)
 

@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from ..schemas.errors import InvalidPlan
 from ..schemas.phase import LinkedWorkflow, PhaseSpec
+from .counted import counted
 
 FEWEST, MOST = 3, 5
 SIZES = range(FEWEST, MOST + 1)
@@ -35,7 +36,7 @@ def check_count(name: str, agents: Sequence[str], sizes: range = SIZES) -> None:
     if count in sizes:
         return
     if count < sizes.start:
-        raise InvalidPlan(f"phase {name!r} has {count} agent{'s' if count != 1 else ''}, the fewest are {sizes.start}", hint="give each agent one role; add the roles that are missing")
+        raise InvalidPlan(f"phase {name!r} has {counted(count, 'agent')}, the fewest are {sizes.start}", hint="give each agent one role; add the roles that are missing")
     proposed = split(name, agents)
     lines = "; ".join(f"{part.name}: {', '.join(part.members)}" for part in proposed)
     raise InvalidPlan(

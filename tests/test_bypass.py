@@ -869,7 +869,7 @@ def remove_the_check(monkeypatch: pytest.MonkeyPatch, removed: str, scene: Scene
         ask, row = Ledger.open_request, Ledger.run
         # Nothing is over, nothing waits, nothing was done, every question is answered with yes, the tables may be made in any way …
         armed = {"yes": False}
-        monkeypatch.setattr(tables, "odd", lambda connection: [])
+        monkeypatch.setattr(tables, "damage", lambda connection: [])
 
         def attempt(self: Scene, act: Callable[[], Any], original: Any = Scene.attempt) -> None:
             armed["yes"] = True

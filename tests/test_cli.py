@@ -341,6 +341,13 @@ def test_every_command_that_shows_something_has_json(shell: Shell) -> None:
     assert shell.call("backup", "--json").json["size_bytes"] > 0
 
 
+def test_a_run_shows_what_its_calls_act_on_before_what_they_write(shell: Shell) -> None:
+    long = {"step": 1, "tool": "files", "args": {"operation": "write", "path": "z.txt", "content": "word " * 100}}
+    asked = shell.call("run", shell.document({"problem": {"title": "write"}, "action": {"steps": [long]}}), "--json").json
+    line = next(line for line in shell.call("show", asked["id"]).out.splitlines() if "1. files" in line)
+    assert "operation: write, path: z.txt, content: word" in line
+
+
 def test_the_audit_record_has_the_fields_of_the_source(shell: Shell) -> None:
     shell.call("approve", shell.waiting(), "--reason", "agreed")
     run = shell.call("runs", "--json").json[0]["id"]

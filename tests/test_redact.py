@@ -212,6 +212,7 @@ def test_the_table_has_a_version_and_a_digest_and_every_row_can_match_only_with_
     assert len({f.kind for f in shipped.formats}) > 90
     for form in shipped.formats:
         assert form.words and not form.pattern.search("")
+        assert all(word.split() == [word] for word in form.words)  # it is looked for between blanks
 
 
 REPEATS = [

@@ -8,7 +8,7 @@ from assent.policies.risk.files import assess_read, assess_write
 from assent.policies.risk.surroundings import Surroundings
 from assent.schemas.risk import Level
 
-AROUND = Surroundings(workspace="/work/shop", home="/home/ada")
+AROUND = Surroundings(workspace="/projects/shop", home="/home/ada")
 
 
 def test_project_file_is_read_without_a_question() -> None:

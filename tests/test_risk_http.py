@@ -15,7 +15,7 @@ from assent.policies.risk.surroundings import Surroundings
 from assent.policies.risk.tables import table
 from assent.schemas.risk import Level, Risk
 
-AROUND = Surroundings(workspace="/work/shop")
+AROUND = Surroundings(workspace="/projects/shop")
 
 PAGES = [
     "https://docs.python.org/3/library/os.html",
@@ -349,7 +349,7 @@ def test_payload_of_another_kind_is_high(request_: object) -> None:
 
 def test_user_may_list_a_host_and_never_an_inside_address() -> None:
     hosts = frozenset({"docs.shop.example", "wiki.corp", "127.0.0.1", "localhost"})
-    around = Surroundings(workspace="/work/shop", hosts=hosts)
+    around = Surroundings(workspace="/projects/shop", hosts=hosts)
     assert _get("https://docs.shop.example/api/", around).level == Level.LOW
     assert _get("https://other.shop.example/api/", around).level == Level.HIGH
     assert _get("https://wiki.corp/page", around).level == Level.LOW

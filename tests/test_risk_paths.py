@@ -14,7 +14,7 @@ from assent.policies.risk.surroundings import Surroundings
 from assent.policies.risk.tables import table
 from assent.schemas.risk import Level, Reason
 
-AROUND = Surroundings(workspace="/work/shop", home="/home/ada")
+AROUND = Surroundings(workspace="/projects/shop", home="/home/ada")
 
 
 def _level(reasons: tuple[Reason, ...]) -> Level:
@@ -35,7 +35,7 @@ def _world(
         return path
 
     return Surroundings(
-        workspace="/work/shop",
+        workspace="/projects/shop",
         home="/home/ada",
         resolve=resolve,
         listing=lambda folder: (folders or {}).get(folder),
@@ -46,7 +46,7 @@ def _world(
 @pytest.mark.parametrize(
     "path",
     [
-        "README.md", "./README.md", "src/../README.md", ".", "src/", "/work/shop/src/main.py", ".github/workflows/ci.yml", ".env.example",
+        "README.md", "./README.md", "src/../README.md", ".", "src/", "/projects/shop/src/main.py", ".github/workflows/ci.yml", ".env.example",
         "src/password_reset.py", "tests/test_secrets.py", "app/[id]/page.tsx", "app/[...slug]/page.tsx", "routes/$id.tsx", "docs/überblick.md",
         "locales/en/auth.json", "100%.md", "a..b.txt", "it's.md", ".claude/settings.json", "certs/server.pub",
     ],
@@ -71,7 +71,7 @@ def test_secret_in_the_workspace_is_never_read_silently(path: str) -> None:
     ("path", "rule"),
     [
         ("../x", "path.outside"),
-        ("/work/shop2/x", "path.outside"),
+        ("/projects/shop2/x", "path.outside"),
         ("/work", "path.outside"),
         ("~", "path.outside"),
         ("~/notes.txt", "path.outside"),
@@ -102,18 +102,18 @@ def test_spelling_and_place_are_named(path: str, rule: str) -> None:
 
 
 def test_link_that_leaves_the_workspace_is_refused() -> None:
-    around = _world({"/work/shop/data": "/srv/data"})
+    around = _world({"/projects/shop/data": "/srv/data"})
     assert "path.symlink" in _rules(judge_read("data/x.csv", around))
     assert _level(judge_write("data/x.csv", around)) >= Level.HIGH
 
 
 def test_link_with_a_harmless_name_to_a_secret_is_a_secret() -> None:
-    around = _world({"/work/shop/notes.txt": "/work/shop/.env"})
+    around = _world({"/projects/shop/notes.txt": "/projects/shop/.env"})
     assert "path.secret.environment" in _rules(judge_read("notes.txt", around))
 
 
 def test_link_inside_the_workspace_is_followed_and_allowed() -> None:
-    assert _level(judge_read("latest.md", _world({"/work/shop/latest.md": "/work/shop/docs/a.md"}))) == Level.LOW
+    assert _level(judge_read("latest.md", _world({"/projects/shop/latest.md": "/projects/shop/docs/a.md"}))) == Level.LOW
 
 
 @pytest.mark.parametrize("workspace", ["/", "/etc", "/etc/ssl", "/home", "/proc/self/cwd", "/usr"])
@@ -128,12 +128,12 @@ def test_place_of_the_workspace_itself_raises_nothing() -> None:
 
 
 def test_relative_path_starts_at_the_given_folder() -> None:
-    assert _level(judge_read("../README.md", AROUND, cwd="/work/shop/src")) == Level.LOW
-    assert _level(judge_read("../../README.md", AROUND, cwd="/work/shop/src")) == Level.HIGH
+    assert _level(judge_read("../README.md", AROUND, cwd="/projects/shop/src")) == Level.LOW
+    assert _level(judge_read("../../README.md", AROUND, cwd="/projects/shop/src")) == Level.HIGH
 
 
 def test_reading_a_tree_sees_the_secrets_it_holds() -> None:
-    around = _world({}, {"/work/shop": ("README.md", ".env"), "/work/shop/src": ("main.py",)})
+    around = _world({}, {"/projects/shop": ("README.md", ".env"), "/projects/shop/src": ("main.py",)})
     assert _level(judge_tree("src", around)) == Level.LOW
     assert _level(judge_tree(".", around)) >= Level.HIGH
 
@@ -172,8 +172,8 @@ def test_write_is_as_bad_as_what_it_changes(path: str, content: str, level: Leve
 
 
 def test_overwriting_what_cannot_be_restored_is_high_and_tracked_files_are_medium() -> None:
-    folders: dict[str, tuple[str, ...]] = {"/work/shop": ("a.md", "b.md")}
-    around = _world({}, folders, tracked=("/work/shop/a.md",))
+    folders: dict[str, tuple[str, ...]] = {"/projects/shop": ("a.md", "b.md")}
+    around = _world({}, folders, tracked=("/projects/shop/a.md",))
     assert _level(judge_write("a.md", around)) == Level.MEDIUM
     assert _rules(judge_write("b.md", around)) == {"path.overwrite"}
     assert _level(judge_write("c.md", around)) == Level.MEDIUM
@@ -185,7 +185,7 @@ def test_sink_keeps_nothing() -> None:
 
 
 def test_user_may_name_more_secrets() -> None:
-    around = Surroundings(workspace="/work/shop", overlay={"secrets": [{"path": "*.ledger"}]})
+    around = Surroundings(workspace="/projects/shop", overlay={"secrets": [{"path": "*.ledger"}]})
     assert "path.secret.yours" in _rules(judge_read("books/2026.LEDGER", around))
 
 
@@ -213,7 +213,7 @@ def _respelt(draw: st.DrawFn) -> str:
     for name in path.split("/"):
         cased = "".join(draw(st.sampled_from((letter.lower(), letter.upper()))) for letter in name)
         parts += [*draw(st.lists(st.sampled_from([".", "x/..", "", "a/b/../.."]), max_size=3)), cased]
-    return draw(st.sampled_from(["", "./", "/work/shop/", "src/../", "~/", "/"])) + "/".join(parts).lstrip("/")
+    return draw(st.sampled_from(["", "./", "/projects/shop/", "src/../", "~/", "/"])) + "/".join(parts).lstrip("/")
 
 
 @given(_respelt())

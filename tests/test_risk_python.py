@@ -15,7 +15,7 @@ from assent.policies.risk.surroundings import Surroundings
 from assent.policies.risk.tables import table
 from assent.schemas.risk import Level
 
-AROUND = Surroundings(workspace="/work/shop")
+AROUND = Surroundings(workspace="/projects/shop")
 
 COMPUTES = [
     "x = 5\nprint(x)",
@@ -472,8 +472,8 @@ def test_the_worst_is_critical_and_named(code: str, rule: str) -> None:
 
 
 def test_file_of_the_workspace_with_the_name_of_a_module_would_run_in_its_place() -> None:
-    folders = {"/work/shop": ("json.py", "html", "re"), "/work/shop/html": ("__init__.py",), "/work/shop/re": ("notes.md",)}
-    around = Surroundings(workspace="/work/shop", listing=folders.get)
+    folders = {"/projects/shop": ("json.py", "html", "re"), "/projects/shop/html": ("__init__.py",), "/projects/shop/re": ("notes.md",)}
+    around = Surroundings(workspace="/projects/shop", listing=folders.get)
     assert assess_python("import json", around).rules == ("python.shadowed",)
     assert assess_python("from html import escape", around).level == Level.HIGH
     assert assess_python("import re", around).level == Level.LOW

@@ -14,7 +14,7 @@ from assent.policies.risk.sequence import Action, assess_sequence, joint_finding
 from assent.policies.risk.surroundings import Surroundings
 from assent.schemas.risk import Level, Reason, Risk
 
-AROUND = Surroundings(workspace="/work/shop", home="/home/ada")
+AROUND = Surroundings(workspace="/projects/shop", home="/home/ada")
 _HIGH = Risk.of([Reason(rule="shell.unknown", level=Level.HIGH, text="not judged here")])
 _READ_SECRET = Risk.of([Reason(rule="path.secret.environment", level=Level.HIGH, text="reads .env")])
 

@@ -19,13 +19,13 @@ from assent.policies.risk.shell_table import Entry, entry_of, table_of
 from assent.policies.risk.surroundings import Surroundings
 from assent.schemas.risk import Level
 
-AROUND = Surroundings(workspace="/work/app", home="/home/dev")
+AROUND = Surroundings(workspace="/projects/app", home="/home/dev")
 NAMES = {
-    "/work/app": ("a.py", "b.py", "src", "keys", "data.json", ".env", "-ox.csv", "in.csv"),
-    "/work/app/src": ("x.js", "y.js"),
-    "/work/app/keys": ("id_rsa", "note.txt"),
+    "/projects/app": ("a.py", "b.py", "src", "keys", "data.json", ".env", "-ox.csv", "in.csv"),
+    "/projects/app/src": ("x.js", "y.js"),
+    "/projects/app/keys": ("id_rsa", "note.txt"),
 }
-LISTED = Surroundings(workspace="/work/app", home="/home/dev", listing=NAMES.get)
+LISTED = Surroundings(workspace="/projects/app", home="/home/dev", listing=NAMES.get)
 
 
 def level(command: str, around: Surroundings = AROUND) -> Level:
@@ -1079,22 +1079,22 @@ def test_a_wildcard_is_judged_by_every_name_that_it_matches() -> None:
 
 
 def test_a_module_of_the_workspace_does_not_stand_in_front_of_python() -> None:
-    shadowed = Surroundings(workspace="/work/app", listing=lambda folder: ("json.py",))
+    shadowed = Surroundings(workspace="/projects/app", listing=lambda folder: ("json.py",))
     assert level("python3 -m json.tool a", LISTED) is Level.LOW
     assert level("python3 -m json.tool a", shadowed) is not Level.LOW
     assert level("python3 -c 'import json'", shadowed) is not Level.LOW
 
 
 def test_a_linked_folder_does_not_lead_out() -> None:
-    linked = Surroundings(workspace="/work/app", resolve=lambda p: p.replace("/work/app/link", "/etc"))
+    linked = Surroundings(workspace="/projects/app", resolve=lambda p: p.replace("/projects/app/link", "/etc"))
     assert level("cat link/hosts", linked) is not Level.LOW
     assert level("cd link && cat shells", linked) is not Level.LOW
     assert level("grep -r x link", linked) is not Level.LOW
 
 
 def test_the_user_may_add_a_command_and_the_digest_says_so() -> None:
-    added = Surroundings(workspace="/work/app", overlay={"commands": {"mytool": {"flags": "-v", "args": "path*"}}})
-    listed = Surroundings(workspace="/work/app", overlay={"commands": [{"command": "mytool", "flags": "-v", "args": "path*"}]})
+    added = Surroundings(workspace="/projects/app", overlay={"commands": {"mytool": {"flags": "-v", "args": "path*"}}})
+    listed = Surroundings(workspace="/projects/app", overlay={"commands": [{"command": "mytool", "flags": "-v", "args": "path*"}]})
     for around in (added, listed):
         assert level("mytool -v a.txt", around) is Level.LOW
         assert level("mytool -w a.txt", around) is not Level.LOW

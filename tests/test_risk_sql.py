@@ -12,7 +12,7 @@ from assent.policies.risk.sql import assess_sql
 from assent.policies.risk.surroundings import Surroundings
 from assent.schemas.risk import Level
 
-AROUND = Surroundings(workspace="/work/shop")
+AROUND = Surroundings(workspace="/projects/shop")
 DIALECTS = [None, "postgres", "mysql", "sqlite", "tsql", "oracle", "duckdb"]
 
 READS = [
@@ -503,7 +503,7 @@ def test_what_is_more_than_reading_escalates(statement: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS[1:])
 def test_what_is_more_than_reading_escalates_in_every_dialect(dialect: str) -> None:
-    around = Surroundings(workspace="/work/shop", dialect=dialect)
+    around = Surroundings(workspace="/projects/shop", dialect=dialect)
     comment = "SELECT * FROM t --(pg_sleep(10))"  # a comment everywhere but in MySQL
     quoted = "SELECT E'\\''; DROP TABLE x; --'"  # one text where a back-slash is a letter
     low = [each for each in RISKY if assess_sql(each, around).level == Level.LOW and each not in (comment, quoted)]
@@ -553,7 +553,7 @@ def test_dialect_of_the_connection_decides_about_its_own_functions() -> None:
 def test_user_may_add_a_function() -> None:
     statement = "SELECT shop_price(id) FROM products"
     assert assess_sql(statement, AROUND).level == Level.HIGH
-    around = Surroundings(workspace="/work/shop", overlay={"functions": [{"function": "shop_price"}]})
+    around = Surroundings(workspace="/projects/shop", overlay={"functions": [{"function": "shop_price"}]})
     assert assess_sql(statement, around).level == Level.LOW
 
 

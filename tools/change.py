@@ -18,7 +18,7 @@ from typing import Any, Literal
 from ..schemas.canonical import digest
 from ..schemas.dispatch import Receipt
 from . import confine, content
-from .operation import FilesArguments
+from .operation import FilesArguments, said
 from .output import small_or_kept
 from .tool import Place, ToolRefused
 
@@ -139,11 +139,6 @@ def clear_folders(place: Place, before: Mapping[str, Any]) -> None:
     Side effects: removes these.
     """
     confine.remove_empty(place, tuple(before.get("created_parents", ())))
-
-
-def said(args: FilesArguments) -> str:
-    """Return the operation in a few words."""
-    return f"{args.operation} {args.path}" + (f" to {args.to}" if args.to else "")
 
 
 def _read(args: FilesArguments, place: Place, key: str, before: Mapping[str, Any]) -> Receipt:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from ..schemas.dispatch import EffectClass, Effects, Receipt
 from . import change, content
 from .difference import show
-from .operation import FilesArguments
+from .operation import FilesArguments, said
 from .tool import Arguments, Found, Place, Preview, ToolRefused
 
 
@@ -100,7 +100,7 @@ class Files:
         verb = "done" if direction == "do" else "taken back"
         return Receipt(
             status="done",
-            summary=f"{change.said(args)}: found {verb}",
+            summary=f"{said(args)}: found {verb}",
             before=dict(before),
             verified=True if direction == "undo" else None,
         )

@@ -36,3 +36,8 @@ class FilesArguments(Arguments):
         if surplus := [name for name in given if name not in needed]:
             raise ValueError(f"{self.operation} does not take {' or '.join(surplus)}")
         return self
+
+
+def said(args: FilesArguments) -> str:
+    """Return the operation in a few words."""
+    return f"{args.operation} {args.path}" + (f" to {args.to}" if args.to else "")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...policies.counted import counted
 from ...policies.lint import lint
 from ...policies.plan_risk import PlanRisk
 from ...schemas.approval import Question, Request
@@ -212,7 +213,7 @@ def _bottom(review: Review) -> Iterator[Line]:
     expected = [f"cost {money(estimate.cost_usd)}"] if estimate.cost_usd is not None else []
     expected += [f"time {span(estimate.time_s)}"] if estimate.time_s is not None else []
     yield styled(("Estimated ", "dim"), ", ".join(expected) or "neither cost nor time for the whole")
-    people = "1 approval" if need.approvals == 1 else f"{need.approvals} approvals of different people"
+    people = counted(need.approvals, "approval", "approvals of different people")
     given = f", {len(request.approvals)} given" if request.approvals else ""
     until = f"   until {moment(request.decide_by)}" if request.decide_by else ""
     not_from = f"; not from {', '.join(need.not_from)}" if need.not_from else ""
@@ -253,6 +254,6 @@ def _words(review: Review) -> Iterator[Line]:
 def footer(review: Review) -> Line:
     """Return the line above the question: what is decided, in one line."""
     count = len(review.plan.steps)
-    what = "1 action" if count == 1 else f"{count} actions"
+    what = counted(count, "action")
     whole = review.risk.whole.level.value
     return styled(level(whole), f" {what} · {review.request.id} · {review.plan.digest[:19]}…")

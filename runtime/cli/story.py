@@ -81,7 +81,7 @@ def said(event: Event) -> str:
         case "outside.steers":
             return f"something tried to steer the model: {'; '.join(data.get('warnings', []))}"
         case "artifact.kept":
-            return f"kept {data.get('name')} ({data.get('size')} bytes)"
+            return f"kept {data.get('name')} ({counted(data.get('size', 0), 'byte')})"
         case "results.recorded":
             return f"results recorded, success: {_success(data.get('success'))}"
         case "phase.began":

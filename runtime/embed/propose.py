@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...nodes.approval import payload
+from ...policies.counted import counted
 from ...policies.redact import redact_value
 from ...schemas.approval import Request
 from ...schemas.canonical import parse
@@ -181,7 +182,7 @@ def outputs(runtime: Runtime, run: Run) -> dict[int, dict[str, Any]]:
 
 def _question(request: Request) -> dict[str, Any]:
     need = request.need
-    people = f"{need.approvals} approval{'s' if need.approvals > 1 else ''} by {' or '.join(need.roles)}"
+    people = f"{counted(need.approvals, 'approval')} by {' or '.join(need.roles)}"
     when = None if request.decide_by is None else stamp(request.decide_by)
     return {"request_id": request.id, "question": request.kind.value, "risk": request.risk.value, "title": request.title, "needs": people, "decide_by": when}
 

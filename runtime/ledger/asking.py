@@ -290,10 +290,8 @@ def asked_at(kind: Question, subject: Mapping[str, Any], level: Level) -> Level:
 def _urgency(plan: Plan | None) -> Urgency:
     if plan is None:
         return "normal"
-    if plan.urgency:
-        return plan.urgency
     priority = plan.problem.context.priority
-    return "normal" if priority is None or priority == "medium" else priority
+    return plan.urgency or ("normal" if priority is None or priority == "medium" else priority)
 
 
 def _tags(plan: Plan | None) -> tuple[str, ...]:

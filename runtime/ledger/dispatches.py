@@ -20,8 +20,8 @@ from .rows import decoding
 # Rows lie in the order in which calls began: a row with its receipt is too large to lie in the order of its key without a page of its own. A key
 # needs no index, because it follows from the columns of the primary key. SQLite builds a table for a list behind IN, at every call; not for ORs.
 TABLES = """
-CREATE TABLE dispatch_before AS SELECT * FROM dispatch;
-DROP TABLE dispatch;
+ALTER TABLE dispatch RENAME TO dispatch_before;
+DROP INDEX dispatch_live;
 CREATE TABLE dispatch (
     run_id TEXT NOT NULL, step INTEGER NOT NULL, direction TEXT NOT NULL, attempt INTEGER NOT NULL, digest TEXT NOT NULL,
     state TEXT NOT NULL, effect_class TEXT NOT NULL, key TEXT NOT NULL, before TEXT NOT NULL,

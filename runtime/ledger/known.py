@@ -89,7 +89,7 @@ class Known:
         self.run = run
 
     def asked(self) -> None:
-        """Take note of that this connection just opened a question."""
+        """Take note that this connection just opened a question."""
         self.__dict__.pop("requests", None)
 
     @cached_property

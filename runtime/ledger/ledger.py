@@ -164,6 +164,7 @@ class Ledger(Effects, Opining, Standing):
             if status is RunStatus.COMPLETED and self._release(c, run) not in ("", "released"):
                 raise IllegalTransition(f"run {run_id} is not released", hint=f"`assent validate {run_id} --final` tells what is missing")
             runs.keep_results(c, run_id, raw, digest(raw), at, results.success)
+            # Keeping the report changed the run, also where that has ended already and does not move.
             after = self._move(c, run.model_copy(update={"updated_at": at}), status, at, "system")
             if after.status.is_over:
                 plan = self._plan_in_force(c, run)

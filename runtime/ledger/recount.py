@@ -240,11 +240,8 @@ def _digest(value: Any) -> str:
 
 
 def _schema(c: sqlite3.Connection) -> Iterator[str]:
-    found = {row[0]: row[1] for row in c.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
-    wanted = tables.schema()
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            yield f"schema: {name} is {'missing' if name not in found else 'not ours' if name not in wanted else 'changed'}"
+    for name, how in tables.differences(c).items():
+        yield f"schema: {name} is {how}"
 
 
 def _brief(value: Any) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 from ...schemas.approval import Actor, Decision, Question, Request, RequestStatus, Verdict
 from ...schemas.canonical import canonical, compact, digest
-from ...schemas.errors import NotFound
+from ...schemas.errors import NotFound, StoreCorrupt
 from ...schemas.noun import stamp
 from . import facets, log
-from .rows import decoding
+from .rows import REMEDY, decoding
 
 _COLUMNS = (
     "id, run_id, kind, digest, version, risk, title, subject, options, need, requester, urgency, required_by, tags, opened_at, decide_by, status, "
@@ -31,10 +31,16 @@ def open_new(c: sqlite3.Connection, request: Request, at: datetime, *, with_back
 
     Args:
         with_backup: the backup was called for this plan before, so it may answer this question as well.
+
+    Raises:
+        StoreCorrupt: it is there already, and was not found among the questions of its run.
     """
     j = request.model_dump(mode="json")
     row = {**j, "subject": _text(j["subject"]), "options": _text(j["options"]), "need": _text(j["need"]), "tags": _text(j["tags"])}
-    c.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS})", [row[name] for name in _NAMES])  # noqa: S608 - constant columns
+    try:
+        c.execute(f"INSERT INTO request ({_COLUMNS}) VALUES ({_MARKS})", [row[name] for name in _NAMES])  # noqa: S608 - constant columns
+    except sqlite3.IntegrityError as error:
+        raise StoreCorrupt(f"question {request.id} of run {request.run_id} lies under another run", hint=REMEDY) from error
     data = {"request": request.id, "kind": request.kind.value, "digest": request.digest, "risk": request.risk.value, "asked": asked(row)}
     log.append(c, request.run_id, "request.opened", at, "system", data)
     facets.put(c, request, with_backup=with_backup)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ...policies.counted import counted
 from ...schemas.approval import Question, Request
 from ...schemas.consolidated import Resolution
 from ...schemas.errors import NotAllowed
@@ -33,7 +34,7 @@ def resolve(c: sqlite3.Connection, request: Request, holds: Mapping[str, str] | 
     wanted = " ".join(f"{conflict}={'|'.join((*agents, 'none'))}" for conflict, agents in sides.items())
     hint = f"say of each which side holds: assent resolve {request.id} {wanted}"
     if not holds or set(holds) != set(sides):
-        raise NotAllowed(f"request {request.id} asks which side of {len(sides)} contradiction{'s' if len(sides) != 1 else ''} holds", hint=hint)
+        raise NotAllowed(f"request {request.id} asks which side of {counted(len(sides), 'contradiction')} holds", hint=hint)
     for conflict, agent in holds.items():
         if agent and agent not in sides[conflict]:
             raise NotAllowed(f"{agent!r} is no side of {conflict}", hint=hint)

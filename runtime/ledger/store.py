@@ -64,9 +64,11 @@ class Store:
                 # SQLite would create it with the umask; the ledger is for its owner only.
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._gate = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            if path.stat().st_size == 0:
+            if not path.stat().st_size:
                 with self._gated():
-                    _found(path, clock)
+                    # Replaced whole behind the gate, and only while it is empty: nobody has it open as a database before it is not.
+                    if not path.stat().st_size:
+                        write_whole(path, tables.founded(clock()))
             self.connection = sqlite3.connect(
                 path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256, factory=log.Connection
             )
@@ -218,14 +220,13 @@ class Store:
         self.connection.newest = None
 
     def _check(self) -> None:
-        """Look through the whole file, and at what makes its tables, before the first write: nothing is dispatched out of a damaged ledger. About 1 ms a megabyte."""
+        """Look through the whole file and its schema before the first write: nothing is dispatched out of a damaged ledger. About 1 ms a megabyte."""
         if not self._is_checked:
             found = self.connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise StoreCorrupt(f"{self.path} is damaged: {' '.join(found.split())}", hint=REMEDY)
-            odd = tables.odd(self.connection)
-            if odd:
-                raise StoreCorrupt(f"{self.path} is damaged: {', '.join(odd)} is not as this version makes it", hint=REMEDY)
+            if damage := tables.damage(self.connection):
+                raise StoreCorrupt(f"{self.path} is damaged: {', '.join(damage)}", hint=REMEDY)
             self._is_checked = True
 
     def _commit(self) -> None:
@@ -295,12 +296,3 @@ class _Held:
         self._store.lock.release()
         if isinstance(error, FOREIGN):
             raise in_our_words(self._store.path, error) from error
-
-
-def _found(path: Path, clock: Callable[[], datetime]) -> None:
-    """Put a whole new ledger, tables and first entry, in the place of an empty file: one durable write where building it in place takes thirty.
-
-    The file is replaced behind the gate, and only while it is empty: nobody has it open as a database before it is not.
-    """
-    if not path.stat().st_size:
-        write_whole(path, tables.founded(clock()))

@@ -102,15 +102,26 @@ def schema() -> Mapping[str, str]:
         return {row[0]: row[1] for row in fresh.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
 
 
-def odd(connection: sqlite3.Connection) -> list[str]:
-    """Return the names of the tables and indexes of a store of this version that are not made as its version makes them; none for an older store.
+def differences(connection: sqlite3.Connection) -> Mapping[str, str]:
+    """Return what a store of this version has otherwise than its version makes it: by name, `missing`, `not ours` or `changed`."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall())
+    wanted = schema()
+    return {
+        name: "missing" if name not in found else "not ours" if name not in wanted else "changed"
+        for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)
+    }  # fmt: skip
 
-    A column of another name is whole in SQLite's eyes, and would be found only by the statement that writes it: after the effect.
+
+def damage(connection: sqlite3.Connection) -> list[str]:
+    """Return which tables and indexes of a store are missing or changed; none for one of an older version, which is brought up to date first.
+
+    A column of another name is whole in SQLite's eyes, and would be found only by the statement that writes it: after the effect. Triggers only
+    guard, and what is more than ours stands in nobody's way: `verify` tells of those.
     """
     if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         return []
-    held = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index')").fetchall())
-    return [name for name, text in schema().items() if held.get(name) != text and not text.startswith("CREATE TRIGGER")]
+    odd = differences(connection).items()
+    return [f"{name} is {how}" for name, how in odd if how != "not ours" and not schema()[name].startswith("CREATE TRIGGER")]
 
 
 def founded(now: datetime) -> bytes:

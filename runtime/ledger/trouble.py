@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from ...schemas.errors import StoreCorrupt, StoreError, StoreUnavailable
 from .rows import REMEDY
 
+# Our statements fit our schema, unless that or its version is damaged.
+_MISFIT = re.compile("^no such (column|index|table)|has no column named|^(index|table|trigger) .* already exists")
 FOREIGN = (sqlite3.DatabaseError, UnicodeDecodeError, OSError)
 """What using the database raises."""
 
@@ -31,8 +34,8 @@ def in_our_words(path: Path, error: sqlite3.DatabaseError | UnicodeDecodeError |
     if isinstance(error, OSError):
         return StoreUnavailable(f"{path} cannot be used: {error}", hint="check the folder's owner, permissions and disk; nothing was changed")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    # Text that is not UTF-8 is an error of the Python module, which has no code; our statements fit our schema unless that is damaged.
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith(("Could not decode to UTF-8", "no such column", "no such table")):
+    # Text that is not UTF-8 is an error of the Python module, which has no code.
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error).startswith("Could not decode to UTF-8") or _MISFIT.search(str(error)):
         return StoreCorrupt(f"{path} is damaged: {error}", hint=REMEDY)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreUnavailable(f"{path} is locked by another process", hint="wait for it to end, or end it; nothing was changed")

@@ -94,7 +94,7 @@ def _plan(plan: Plan, runtime: Runtime | None) -> str:
 def _request(request: Request, runtime: Runtime | None) -> str:
     known = _known(runtime)
     need = request.need
-    who = f"{need.approvals} approval{'s' if need.approvals > 1 else ''} by {' or '.join(need.roles)}"
+    who = f"{counted(need.approvals, 'approval')} by {' or '.join(need.roles)}"
     rows = [("asked by", text(request.requester)), ("takes", text(who + (f"; not by {', '.join(need.not_from)}" if need.not_from else "")))]
     if request.decide_by is not None:
         rows.append(("until", text(moment(request.decide_by))))
@@ -185,7 +185,7 @@ def _consolidated(found: Consolidated, runtime: Runtime | None) -> str:
     return box(
         f"{text(found.phase)} {badge(found.risk_assessment.level.value)}", table(("agent", "", "what it said", "took"), outcomes),
         f"<div>{text(found.decisions.implementation_strategy)}</div>", fold("contradictions", conflicts, is_open=True),
-        fold(f"{counted(len(found.findings), 'finding')}", table(("", "about", "", "by"), findings) + more) if findings else "", fold("to do, in this order", work),
+        fold(counted(len(found.findings), "finding"), table(("", "about", "", "by"), findings) + more) if findings else "", fold("to do, in this order", work),
     )  # fmt: skip
 
 
@@ -203,10 +203,10 @@ def _several(things: Sequence[Any]) -> str:
         return box(text(f"{len(things)} waiting"), table(("risk", "", "asked by", "since", "request"), rows))
     if all(isinstance(one, Run) for one in things):
         runs = [(badge(r.status.value), text(r.row.title), text(moment(r.row.updated_at)), text(r.id)) for r in things]
-        return box(text(f"{counted(len(things), 'run')}"), table(("", "", "changed", "run"), runs))
+        return box(text(counted(len(things), "run")), table(("", "", "changed", "run"), runs))
     if all(isinstance(one, Event) for one in things):
         rows = [(str(e.seq), f'<span class="n">{text(moment(e.at))}</span>', text(e.actor), text(e.type), text(_in_short(e.data))) for e in things]
-        return box(text(f"{counted(len(things), 'entry', 'entries')}"), table(("", "at", "by", "what", ""), rows))
+        return box(text(counted(len(things), "entry", "entries")), table(("", "at", "by", "what", ""), rows))
     raise TypeError("a list is shown when it holds only requests, only runs or only events")
 
 

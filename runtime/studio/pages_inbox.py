@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from ...policies.counted import counted
 from ...schemas.approval import Question, Request
 from ...schemas.run import RunRow
 from ..cli.lines import ago, moment, span
@@ -15,7 +16,7 @@ from .markup import Child, Html, badge, exact, state, tag, words
 def inbox_page(frame: Frame, requests: Sequence[Request], recent: Sequence[RunRow], now: datetime, *, mark: str, known: tuple[str, ...] = ()) -> Html:
     """Return the inbox: requests that wait, oldest first, and the newest runs."""
     waiting = tag("ul", [_waiting(request, now, known) for request in requests], class_="cards") if requests else _calm()
-    said = f"{len(requests)} request{'s' if len(requests) != 1 else ''} wait{'s' if len(requests) == 1 else ''} for a person; the oldest comes first."
+    said = f"{counted(len(requests), 'request waits', 'requests wait')} for a person; the oldest comes first."
     live = tag(
         "div", tag("h1", "Inbox"), tag("p", said, class_="lead") if requests else None, waiting, tag("h2", "Latest runs"), _board(recent, now, known), id="live", data_live=f"{ROOT}/board/events?since={mark}"
     )

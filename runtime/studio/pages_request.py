@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from ...policies.counted import counted
 from ...schemas.approval import Question, Request, Verdict
 from ...schemas.risk import Reason
 from ..cli.asked import answers, asked, is_about_phase
@@ -191,7 +192,7 @@ def _said(review: Review) -> Iterator[tuple[str, str]]:
 
 def _takes(request: Request, now: datetime) -> str:
     need = request.need
-    people = "1 approval" if need.approvals == 1 else f"{need.approvals} approvals of different people"
+    people = counted(need.approvals, "approval", "approvals of different people")
     given = f", {len(request.approvals)} given" if request.approvals else ""
     not_from = f", not from {exact(', '.join(need.not_from), limit=200)}" if need.not_from else ""
     until = f", until {moment(request.decide_by)}" if request.decide_by else ""
@@ -201,7 +202,7 @@ def _takes(request: Request, now: datetime) -> str:
 def _decision(frame: Frame, review: Review, now: datetime, *, barred: str, already: bool, whole: bool) -> Html:
     request = review.request
     count = len(review.plan.steps)
-    line = tag("p", badge(review.risk.whole.level.value), f" {count} action{'s' if count != 1 else ''} ", tag("code", f"{request.digest[:19]}…"), class_="sum")
+    line = tag("p", badge(review.risk.whole.level.value), f" {counted(count, 'action')} ", tag("code", f"{request.digest[:19]}…"), class_="sum")
     estimate = review.plan.estimate
     expected = [f"cost {money(estimate.cost_usd)}"] if estimate.cost_usd is not None else []
     expected += [f"time {span(estimate.time_s)}"] if estimate.time_s is not None else []

@@ -344,6 +344,14 @@ def test_ledger_whose_tables_are_made_otherwise_is_refused_before_anything_runs(
     assert not site.changed()
 
 
+@pytest.mark.parametrize("bit", [1, 2])
+def test_ledger_of_another_version_than_it_says_is_refused_or_does_only_what_was_approved(site: Site, bit: int) -> None:
+    """One bit of the schema's version makes a store look older, and it is migrated from there."""
+    with closing(sqlite3.connect(site.ledger)) as connection:
+        connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0] ^ bit}")
+    assert outcome_of(site) in ("refused", "completed")
+
+
 def test_plan_whose_bytes_were_changed_does_not_run(site: Site) -> None:
     with closing(sqlite3.connect(site.ledger)) as connection:
         connection.execute("DROP TRIGGER plan_is_frozen")
@@ -352,6 +360,16 @@ def test_plan_whose_bytes_were_changed_does_not_run(site: Site) -> None:
         connection.commit()
     with pytest.raises(StoreCorrupt, match="digest"):
         site.approve()
+    assert not site.changed()
+
+
+def test_question_that_lies_under_another_run_is_not_asked_beside_that_run(site: Site) -> None:
+    with closing(sqlite3.connect(site.ledger)) as connection:
+        connection.execute("UPDATE request SET run_id = 'run_0000000000000000'")
+        connection.commit()
+    with site.open() as runtime, pytest.raises(StoreCorrupt, match="under another run") as refused:
+        runtime.run(site.run_id).resume()
+    assert "backup" in refused.value.hint
     assert not site.changed()
 
 
