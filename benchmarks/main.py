@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -189,10 +190,12 @@ def start_up(rounds: int = 7) -> dict[str, Any]:
             "assent inbox": [*ours, "inbox", "--home", str(folder / "home")],
         }
         best = dict.fromkeys(commands, 99.0)
+        # An installed package has its bytecode beside it; here the first round writes it.
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         for _ in range(rounds):
             for label, words in commands.items():
                 began = time.perf_counter()
-                subprocess.run(words, check=True, capture_output=True, cwd=folder)
+                subprocess.run(words, check=True, capture_output=True, cwd=folder, env=env)
                 best[label] = min(best[label], time.perf_counter() - began)
     return {"seconds": best, "bar_s": 0.3}
 
