@@ -27,11 +27,15 @@ PROCEED_BELOW = 3
 CONDITIONAL_BELOW = 5
 
 
-def deployment_decision(results: ValidationResults) -> GoNoGo:
-    """Decide whether a change goes out."""
+def deployment_decision(results: ValidationResults, *, unscanned: str = "") -> GoNoGo:
+    """Decide whether a change goes out.
+
+    Args:
+        unscanned: why nobody looked for security findings, in words; it stands in the reasons and decides nothing.
+    """
     critical = {
         f"the critical tests: {results.tests.critical}": results.tests.critical == "pass",
-        f"security findings of high risk: {_said(results.security.high_risk)}": results.security.high_risk == 0,
+        f"security findings of high risk: {_said(results.security.high_risk, unscanned)}": results.security.high_risk == 0,
         f"the rollback was {'' if results.rollback.tested else 'not '}tested": results.rollback.tested is True,
     }
     critical_pass = all(critical.values())
@@ -55,8 +59,8 @@ def deployment_decision(results: ValidationResults) -> GoNoGo:
     return GoNoGo(decision=decision, critical_pass=critical_pass, warning_count=warning_count, reasons=tuple(reasons))
 
 
-def _said(number: int | None) -> str:
-    return "not measured" if number is None else str(number)
+def _said(number: int | None, why: str) -> str:
+    return str(number) if number is not None else f"not measured, {why}" if why else "not measured"
 
 
 def known_results(found: Consolidated) -> ValidationResults:
@@ -76,6 +80,13 @@ def known_results(found: Consolidated) -> ValidationResults:
         performance=PerformanceState(degradations=_number(measured.get("degradations"))),
         documentation=DocumentationState(incomplete=_number(_section(found, "documentation").get("incomplete"))),
     )
+
+
+def why_unscanned(found: Consolidated) -> str:
+    """Return why the agents of a testing phase counted no security findings; empty where they did, or did not say."""
+    measured = _section(found, "performance_security")
+    why = measured.get("unscanned")
+    return why if isinstance(why, str) and measured.get("high_risk") is None else ""
 
 
 def _section(found: Consolidated, name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..schemas.consolidated import CheckpointResult, Consolidated
 from ..schemas.delivery import Rehearsal
 from ..schemas.go_no_go import GoNoGo, PerformanceState, RollbackState, ValidationResults
 from ..schemas.results import Outcome
-from .go_no_go import deployment_decision, known_results
+from .go_no_go import deployment_decision, known_results, why_unscanned
 
 _NOISE_PERCENT = 10.0
 """As for the benchmark: no less than this is a degradation."""
@@ -40,9 +40,13 @@ def validation_of(tests: Consolidated, outcomes: Sequence[Outcome], rehearsal: R
     )
 
 
-def release_decision(validation: ValidationResults, checkpoint: CheckpointResult) -> GoNoGo:
-    """Decide whether the work goes out."""
-    found = deployment_decision(validation)
+def release_decision(validation: ValidationResults, checkpoint: CheckpointResult, tests: Consolidated) -> GoNoGo:
+    """Decide whether the work goes out.
+
+    Args:
+        tests: the synthesis of the testing phase; says why something was not measured.
+    """
+    found = deployment_decision(validation, unscanned=why_unscanned(tests))
     if checkpoint.passed:
         return found
     reasons = tuple(f"the checkpoint of the tests: {reason}" for reason in checkpoint.reasons)

@@ -141,3 +141,16 @@ def test_a_run_before_its_tests_has_no_final_checkpoint(delivery: Delivery) -> N
     assert "approval" in shown and "Blocked" in shown
     found = json.loads(call(delivery, "show", run.id, "--json").output)["progress"]
     assert (found["phase"], found["total_steps"], found["completed"]) == ("approval", 1, 0)
+
+
+def test_without_a_scanner_the_end_is_told_at_the_beginning_and_why_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assent.runtime.analysis.extras.find_spec", lambda name: None)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "plan.json").write_text(json.dumps(document(write("new.txt", "x\n"))))
+    where = ["--home", str(tmp_path / "home"), "--workspace", str(tmp_path / "work")]
+    said = CliRunner().invoke(app, [*where, "run", "--graph", "delivery", str(tmp_path / "plan.json")])
+    assert said.stderr.startswith("warning: bandit is not installed") and 'hint: install it with `pip install "assent[analysis]"`' in said.stderr
+    for _ in range(2):  # the checkpoint of an empty project, the plan
+        (request,) = json.loads(CliRunner().invoke(app, [*where, "inbox", "--json"]).stdout)
+        ended = CliRunner().invoke(app, [*where, "approve", request["id"]])
+    assert 'not measured, bandit is not installed, so the code is not scanned for insecure constructs (install it with `pip install "assent[analysis]"`)' in ended.stdout

@@ -79,7 +79,7 @@ def test_a_complex_change_takes_five(steps: list[dict[str, Any]], risk: Level, c
 
 
 def decision(outcomes: tuple[Outcome, ...] = (), rehearsal: Rehearsal = TRIED, checkpoint: CheckpointResult = PASSED, **sections: Any) -> str:
-    return release_decision(validation_of(synthesis(**sections), outcomes, rehearsal), checkpoint).decision
+    return release_decision(validation_of(synthesis(**sections), outcomes, rehearsal), checkpoint, synthesis(**sections)).decision
 
 
 def outcome(**more: Any) -> Outcome:
@@ -112,7 +112,7 @@ def test_degradations_of_both_kinds_add_up_to_a_condition() -> None:
 def test_tests_whose_checkpoint_does_not_hold_block_whatever_they_say() -> None:
     failed = CriterionResult(id="all_agents", text="All agents", met=False, reason="agent2 is missing")
     checkpoint = CheckpointResult(phase="testing", passed=False, criteria=(failed,), action="ask")
-    found = release_decision(validation_of(synthesis(), (), TRIED), checkpoint)
+    found = release_decision(validation_of(synthesis(), (), TRIED), checkpoint, synthesis())
     assert found.decision == "BLOCK" and any("agent2 is missing" in reason for reason in found.reasons)
 
 

@@ -50,6 +50,12 @@ def decided(given: dict[str, Any]) -> str:
     return deployment_decision(ValidationResults.model_validate(given)).decision
 
 
+def test_what_was_not_scanned_says_why_and_what_to_do() -> None:
+    unscanned = "bandit is not installed; install it"
+    assert deployment_decision(ValidationResults.model_validate(results(high=None)), unscanned=unscanned).reasons == (f"security findings of high risk: not measured, {unscanned}",)
+    assert deployment_decision(ValidationResults.model_validate(results(high=2)), unscanned=unscanned).reasons == ("security findings of high risk: 2",)
+
+
 def test_every_combination_is_decided_as_in_the_source() -> None:
     seen = set()
     for critical, high, tested in itertools.product(("pass", "fail"), (0, 1, 7), (True, False)):

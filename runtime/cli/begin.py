@@ -36,6 +36,8 @@ def run(
     from .progress import Progress
 
     runtime = door.runtime(model)
+    if graph == "delivery" and not door.as_json and (missing := runtime.lacks()):
+        tell(door, f"{missing.message}: what is not measured is not released, so this delivery will end with BLOCK", missing.hint, word="warning")
     ask = take_in(sys.stdin.read() if request == "-" else request)
     with Progress(runtime, ask=digest(canonical(runtime.asking(ask))), quiet=door.as_json) as progress:
         return watched(door, runtime, progress, lambda: runtime.start(ask, graph=graph, tier=tier), asks=door.is_interactive and not no_ask)

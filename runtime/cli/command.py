@@ -167,8 +167,8 @@ def _debug() -> None:
         traceback.print_exc()
 
 
-def tell(door: Door, message: str, hint: str = "", *, data: Mapping[str, Any] | None = None) -> None:
-    """Write an error to standard error."""
+def tell(door: Door, message: str, hint: str = "", *, data: Mapping[str, Any] | None = None, word: str = "error") -> None:
+    """Write an error, or what `word` says, to standard error."""
     from .lines import clean
 
     if door.as_json:
@@ -176,7 +176,7 @@ def tell(door: Door, message: str, hint: str = "", *, data: Mapping[str, Any] | 
         sys.stderr.write(to_json(found) + "\n")
         return
     # Further lines are indented, so that no text from outside can begin one with `hint:`.
-    told = [f"{word}: " + clean(text, prose=True).replace("\n", "\n  ") + "\n" for word, text in (("error", message), ("hint", hint)) if text]
+    told = [f"{word}: " + clean(text, prose=True).replace("\n", "\n  ") + "\n" for word, text in ((word, message), ("hint", hint)) if text]
     sys.stderr.write("".join(told))
 
 

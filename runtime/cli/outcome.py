@@ -35,7 +35,7 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
     for left in results.not_undone:
         yield styled(("not taken back: ", "bold red"), one_line(left, 300, known=known, prose=True))
     if results.root_cause is not None:
-        yield styled(("why: ", "bold"), one_line(results.root_cause.finding, 300, known=known, prose=True))
+        yield styled(("why: ", "bold"), one_line(results.root_cause.finding, 600, known=known, prose=True))
         for evidence in results.root_cause.evidence[:8]:
             yield styled("  • ", one_line(evidence, 300, known=known, prose=True))
     for follow in results.follow_ups[:8]:

@@ -108,6 +108,17 @@ class Delivering:
 
         return ReportKeep(self.home.root / "phases")
 
+    def lacks(self) -> NotFound | None:
+        """Return what is missing here without which every delivery is blocked, known before anything runs; `None`: nothing."""
+        from ..analysis.extras import need_bandit
+
+        if "performance_security" not in self.agents:
+            try:
+                need_bandit()
+            except NotFound as missing:
+                return missing
+        return None
+
     def staffing_of(self, run_id: str) -> Staffing:
         """Return how many agents test the work of a run, and why: as it was decided when they were called, otherwise as the plan was assessed.
 

@@ -39,7 +39,7 @@ def finalised(runtime: Delivering, run_id: str) -> tuple[FinalConsolidation, Dec
     rows = [one for one in ledger.dispatches(run_id) if one.digest == plan.digest]
     outcomes, rehearsal = outcomes_of(plan, rows), runtime.rehearsal_of(run_id) or _NOBODY
     validation = validation_of(tests, outcomes, rehearsal)
-    go = release_decision(validation, checkpoint)
+    go = release_decision(validation, checkpoint, tests)
     asks = rules.asks(go.decision, plan.problem.context.environment)
     parts = {"plan": plan.digest, "consolidated": tested.consolidated, "decision": go.decision, "validation": validation.model_dump(mode="json"), "asks": asks}
     decided = Decided(

@@ -32,7 +32,7 @@ def performance_security(message: AgentMessage, *, run_command: RunCommand) -> d
         f"degradations: {'not measured' if degradations is None else degradations}.",
         "findings": findings,
         "risks": _risks(scanned),
-        "data": {"high_risk": scanned.high_risk, "counts": scanned.counts, "benchmark_s": timed, "degradations": degradations},
+        "data": {"high_risk": scanned.high_risk, "unscanned": scanned.unscanned, "counts": scanned.counts, "benchmark_s": timed, "degradations": degradations},
         "not_looked_at": [*scanned.not_looked_at, *left],
     }
 

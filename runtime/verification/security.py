@@ -36,6 +36,8 @@ class Scan:
     high_risk: int | None = None
     counts: dict[str, int] = field(default_factory=dict)
     not_looked_at: list[str] = field(default_factory=list)
+    unscanned: str = ""
+    """Why `high_risk` is not known."""
 
 
 def scan(root: Path, run_command: RunCommand, limits: AgentLimits) -> Scan:
@@ -45,8 +47,7 @@ def scan(root: Path, run_command: RunCommand, limits: AgentLimits) -> Scan:
     try:
         need_bandit()
     except NotFound as missing:
-        found.not_looked_at.append(f"{missing.message}; {missing.hint}")
-        return found
+        return _unscanned(found, f"{missing.message} ({missing.hint})")
     ran = run_command(
         [sys.executable, "-m", "bandit", "-r", ".", "-f", "json", "-q", "--exit-zero", "-x", ",".join(f"./{name}" for name in tables()["skip"])],
         folder=root, limits=limits,
@@ -54,14 +55,19 @@ def scan(root: Path, run_command: RunCommand, limits: AgentLimits) -> Scan:
     try:
         results = json.loads(ran.output)["results"]
     except (ValueError, KeyError, TypeError):
-        found.not_looked_at.append(f"bandit gave no result: {ran.said}")
-        return found
+        return _unscanned(found, f"bandit gave no result: {ran.said}")
     for one in results:
         severity = str(one.get("issue_severity", "")).lower()
         found.counts[severity] = found.counts.get(severity, 0) + 1
     for one in sorted(results, key=lambda one: ("HIGH", "MEDIUM", "LOW").index(one["issue_severity"]) if one.get("issue_severity") in ("HIGH", "MEDIUM", "LOW") else 3)[:_MOST]:
         found.findings.append(_issue(one))
     found.high_risk = found.counts.get("high", 0) + secrets
+    return found
+
+
+def _unscanned(found: Scan, why: str) -> Scan:
+    found.unscanned = why[:300]
+    found.not_looked_at.append(why)
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...policies.complexity import staffing
-from ...policies.go_no_go import deployment_decision, known_results
+from ...policies.go_no_go import deployment_decision, known_results, why_unscanned
 from ...policies.phases import for_testing
 from ...schemas.agent_message import AgentMessage
 from ...schemas.consolidated import CheckpointResult, Consolidated
@@ -83,7 +83,7 @@ def verify(
         asked: Any = {"run_id": run_id, "inputs": {**(inputs or {}), "path": str(root)}}
         found = graph.invoke(asked, {"recursion_limit": 50})
     consolidated = Consolidated.model_validate_json(keep.get(found["consolidated"]))
-    return Verification(consolidated, checked[-1], staffed, deployment_decision(known_results(consolidated)), tuple(files.written))
+    return Verification(consolidated, checked[-1], staffed, deployment_decision(known_results(consolidated), unscanned=why_unscanned(consolidated)), tuple(files.written))
 
 
 @contextlib.contextmanager
