@@ -43,10 +43,10 @@ def report(results: Results, *, known: Sequence[str] = ()) -> Iterator[Line]:
         link = f" → {follow.document} ({follow.workflow_id})" if follow.document else ""
         yield styled(("to do: ", "dim"), one_line(follow.action, 300, known=known, prose=True), (one_line(f"{link}  {who}", 160, known=known), "dim"))
     costs = results.costs
-    estimated = [f"estimated {span(costs.estimated_time_s)}"] if costs.estimated_time_s is not None else []
-    estimated += [f"estimated {money(costs.estimated_usd)}"] if costs.estimated_usd is not None else []
+    time = f" (estimated {span(costs.estimated_time_s)})" if costs.estimated_time_s is not None else ""
+    price = f" (estimated {money(costs.estimated_usd)})" if costs.estimated_usd is not None else ""
     yield styled()
-    yield styled((f"took {span(costs.actual_time_s)}, cost {money(costs.actual_usd)}{', ' + ', '.join(estimated) if estimated else ''}", "dim"))
+    yield styled((f"took {span(costs.actual_time_s)}{time}, cost {money(costs.actual_usd)}{price}", "dim"))
     if costs.models_tokens:
         yield styled((f"models took {costs.models_tokens} tokens{', ' + money(costs.models_usd) if costs.models_usd is not None else ''}", "dim"))
     if costs.budget:
