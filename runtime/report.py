@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import yaml
-
 from ..policies.follow_ups import DOCUMENT, document
 from ..policies.redact import redact
 from ..schemas.canonical import digest
@@ -22,27 +20,7 @@ from ..schemas.results import Artifact, Costs, FollowUp, Outcome, Results
 from ..schemas.run import RunStatus
 from .keep import Keep
 from .report_costs import taken
-
-
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes trees of plain values, in which the same few names and words stand again and again."""
-
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self._tags: dict[tuple[str, Any], Any] = {}
-
-    def represent_data(self, data: Any) -> Any:
-        # No value of a tree stands in two places, so none has to be looked for.
-        make = self.yaml_representers.get(type(data))
-        return super().represent_data(data) if make is None else make(self, data)
-
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-        if kind is not yaml.ScalarNode:
-            return super().resolve(kind, value, implicit)
-        found = self._tags.get((value, implicit))
-        if found is None:
-            found = self._tags[value, implicit] = super().resolve(kind, value, implicit)
-        return found
+from .report_yaml import to_yaml
 
 
 def write_report(report: Results, keep: Keep, now: datetime, *, plan: Plan | None = None, known: Sequence[str] = ()) -> list[Artifact]:
@@ -53,11 +31,11 @@ def write_report(report: Results, keep: Keep, now: datetime, *, plan: Plan | Non
         return []
     follows = document(plan, report) if plan is not None else None
     files = [
-        ("results.yaml", "application/yaml", _yaml({"results": in_source_words(report), "execution": _execution(report)})),
+        ("results.yaml", "application/yaml", to_yaml({"results": in_source_words(report), "execution": _execution(report)})),
         ("results.md", "text/markdown", markdown(report)),
     ]
     if follows is not None:
-        files.append((DOCUMENT, "application/yaml", f"# What follows run {report.run_id}: complete the solution, then `assent run` it.\n" + _yaml(follows)))
+        files.append((DOCUMENT, "application/yaml", f"# What follows run {report.run_id}: complete the solution, then `assent run` it.\n" + to_yaml(follows)))
     found = []
     for name, media_type, text in files:
         raw = redact(text, known=known).encode("utf-8", "replace")
@@ -93,10 +71,6 @@ def _execution(report: Results) -> dict[str, Any]:
         told["total_duration"] = f"{(report.finished_at - report.started_at).total_seconds():g} s"
     watched = [outcome.criterion for outcome in report.outcomes if outcome.target]
     return told | ({"monitoring": {"metrics_tracked": watched}} if watched else {})
-
-
-def _yaml(value: dict[str, Any]) -> str:
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def markdown(report: Results) -> str:
