@@ -21,9 +21,10 @@ class Home:
         """Return the home at `path`, made where it is missing.
 
         Raises:
-            StoreUnavailable: the folder cannot be made or written.
+            StoreUnavailable: the folder cannot be made or written, or is somebody else's.
         """
         home = cls(Path(path).expanduser().absolute())
+        hold_own(home.root)
         try:
             for folder in (home.root, home.artifacts, home.locks, home.scratch):
                 if not folder.is_dir():
@@ -63,3 +64,34 @@ class Home:
     def backups(self) -> Path:
         """Where `assent backup` writes."""
         return self.root / "backups"
+
+
+def hold_own(root: Path) -> None:
+    """Pass unless a home is somebody else's: whoever writes there decides, so it is open to one user of the operating system.
+
+    Raises:
+        StoreUnavailable: it is another's, and closed.
+    """
+    owner = of_somebody_else(root)
+    if owner and not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        raise StoreUnavailable(f"{root} is the home of {owner}, and nobody else opens it", hint=ways_in(owner))
+
+
+def of_somebody_else(root: Path) -> str:
+    """Return whose a home is where it is not this process's user's; empty otherwise."""
+    try:
+        owner = root.stat().st_uid
+    except OSError:
+        return ""
+    if owner == os.getuid():
+        return ""
+    from .identity import login_name  # loads the policies, which whoever is at home here may not need
+
+    return login_name(owner)
+
+
+def ways_in(owner: str) -> str:
+    """Return how somebody gets to the questions in a home that is another's."""
+    from .identity import operating_system_user
+
+    return f"let {owner} invite you to its page, `assent serve --invite {operating_system_user()}`, or use a home of your own with --home"

@@ -25,10 +25,15 @@ from ..tools.environment import MARK
 
 def operating_system_user() -> str:
     """Return the login name of this process's real user; environment variables are not asked, because anybody can set them."""
+    return login_name(os.getuid())
+
+
+def login_name(uid: int) -> str:
+    """Return the login name of a user of the operating system, or `uid:…` where it has none."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid:{os.getuid()}"
+        return f"uid:{uid}"
 
 
 ACTS: contextvars.ContextVar[bool] = contextvars.ContextVar("assent_agent_acts", default=False)

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from assent.runtime.cli.app import app
 from assent.runtime.cli.begin import _grouped
+from assent.runtime.identity import operating_system_user
 from assent.runtime.runtime import Runtime
 from assent.schemas.approval import Actor, Assurance
 from assent.schemas.dispatch import Dispatch, EffectClass
@@ -789,6 +790,18 @@ def test_looking_loads_nothing_that_acts(shell: Shell) -> None:
 def test_the_home_is_for_its_owner_only(shell: Shell) -> None:
     shell.waiting()
     assert stat.S_IMODE((shell.root / "home").stat().st_mode) == 0o700
+
+
+def test_the_home_of_somebody_else_says_whose_it_is_and_how_to_be_let_in(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.waiting()
+    owner = operating_system_user()
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    for words in (["inbox"], ["show", "req_"], ["run", shell.document(LOW)], ["verify"]):
+        said = shell.call(*words)
+        assert said.code == 1 and f"is the home of {owner}, and nobody else opens it" in said.err, words
+        assert "`assent serve --invite uid:4000000`" in said.err, words
+    assert f"is the home of {owner}" in shell.call("doctor").out
 
 
 def test_a_second_person_completes_a_critical_approval(shell: Shell) -> None:

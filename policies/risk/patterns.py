@@ -88,7 +88,8 @@ def _sorted(patterns: Iterable[str]) -> _Patterns:
 
 def _joined(patterns: Iterable[str]) -> re.Pattern[str]:
     """Return one expression for patterns. Behind one slash for all, so that a search goes from slash to slash and not from character to character."""
-    free, rooted = [], []
+    free: list[str] = []
+    rooted: list[str] = []
     for pattern in patterns:
         (rooted if pattern.startswith("/") else free).append(_behind_slash(pattern))
     ways = [*free, *([rf"(?<=^/)(?:{'|'.join(rooted)})"] if rooted else [])]

@@ -108,7 +108,10 @@ def show(
 
 def _shelf(door: Door) -> Shelf | None:
     """Return the shelf, or `None` where there is no home yet; that nothing waits there is true, and worth a note."""
+    from ..home import hold_own
+
     root = Path(door.home).expanduser().absolute()
+    hold_own(root)
     if not (root / "ledger.db").exists():
         sys.stderr.write(f"note: there is no home at {root} yet\n")
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...schemas.errors import NotFound
+from ..home import hold_own
 from ..ledger import log, requests, runs
 from ..ledger.store import Store
 
@@ -38,7 +39,8 @@ class Shelf:
 
     @classmethod
     def at(cls, root: Path) -> Shelf:
-        """Open the home at a folder. Raises: NotFound: there is none."""
+        """Open the home at a folder. Raises: NotFound: there is none; StoreUnavailable: it is somebody else's."""
+        hold_own(root)
         if not (root / "ledger.db").exists():
             raise NotFound(f"there is no home at {root}", hint="`assent run` makes one; name another one with --home or ASSENT_HOME")
         return cls(root, Store(root / "ledger.db", clock=lambda: datetime.now(UTC)))
