@@ -38,8 +38,7 @@ def read_document(text: str, *, file: str = "") -> Document:
     Raises:
         InvalidDocument: with every complaint.
     """
-    root, complaints = read_nodes(text, file=file)
-    return _document(root, complaints, file)
+    return _whole(*read_as_far(text, file=file))
 
 
 def document_from_mapping(mapping: Mapping[str, Any], *, file: str = "") -> Document:
@@ -48,11 +47,25 @@ def document_from_mapping(mapping: Mapping[str, Any], *, file: str = "") -> Docu
     Raises:
         InvalidDocument: with every complaint.
     """
-    root, complaints = nodes_of(mapping, file=file)
+    return _whole(*read_as_far(mapping, file=file))
+
+
+def read_as_far(written: str | Mapping[str, Any], *, file: str = "") -> tuple[Document, list[Complaint]]:
+    """Read as much of a document as can be read, and return it with every complaint, in the order of their lines.
+
+    Args: as for `read_document` and `document_from_mapping`. What could not be read is left out of the document.
+    """
+    root, complaints = read_nodes(written, file=file) if isinstance(written, str) else nodes_of(written, file=file)
     return _document(root, complaints, file)
 
 
-def _document(root: Node | None, complaints: list[Complaint], file: str) -> Document:
+def _whole(document: Document, complaints: list[Complaint]) -> Document:
+    if complaints:
+        raise InvalidDocument(complaints, file=document.file)
+    return document
+
+
+def _document(root: Node | None, complaints: list[Complaint], file: str) -> tuple[Document, list[Complaint]]:
     reading = Reading(file)
     for complaint in complaints:
         reading.complain(complaint.where, complaint.expected, complaint.found, complaint.line)
@@ -65,11 +78,10 @@ def _document(root: Node | None, complaints: list[Complaint], file: str) -> Docu
         )
     else:
         document = _body(reading, root, "")
-    if reading.complaints:
-        if reading.omitted:
-            reading.complaints.append(Complaint("document", "fewer mistakes", f"{reading.omitted:,} more complaints", file=file))
-        raise InvalidDocument(sorted(reading.complaints, key=lambda complaint: complaint.line or 0), file=file)
-    return document.model_copy(update={"file": file, "unchosen": tuple(reading.unchosen), "lines": reading.lines})
+    if reading.omitted:
+        reading.complaints.append(Complaint("document", "fewer mistakes", f"{reading.omitted:,} more complaints", file=file))
+    document = document.model_copy(update={"file": file, "unchosen": tuple(reading.unchosen), "lines": reading.lines})
+    return document, sorted(reading.complaints, key=lambda complaint: complaint.line or 0)
 
 
 def _body(reading: Reading, node: Node, path: str, fields: Mapping[str, Reader] = SECTIONS) -> Document:

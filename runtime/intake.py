@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from ..policies.freeze import freeze
 from ..policies.lint import lint, lint_document
-from ..policies.read_document import document_from_mapping, read_document
-from ..schemas.document import Hint
+from ..policies.notes import Notes
+from ..policies.read_document import read_as_far
+from ..schemas.document import Document, Hint
 from ..schemas.errors import Complaint, InvalidDocument, InvalidPlan, ModelNeeded, NotFound
 from ..schemas.plan import Plan
 from ..schemas.problem import Problem
@@ -74,8 +75,8 @@ def read(ask: Any, tools: Toolbox, *, author: str = "") -> Reading:
     """Read a taken-in request as a plan whose every call a tool accepts.
 
     Raises:
-        InvalidDocument: what was written cannot be read, with every complaint.
-        InvalidPlan: a step names an unknown tool or wrong arguments.
+        InvalidDocument: what was written cannot be read, with every complaint, those of `InvalidPlan` among them.
+        InvalidPlan: steps name unknown tools or wrong arguments; every one of them is named.
         ModelNeeded: plain language.
     """
     ask = take_in(ask)
@@ -95,30 +96,73 @@ def read(ask: Any, tools: Toolbox, *, author: str = "") -> Reading:
             raise InvalidDocument([_complaint(one) for one in error.errors()]) from error
         found = Reading(plan, hints=lint(plan.problem, plan))
     else:
-        document = read_document(ask["text"], file=str(ask.get("file", ""))) if "text" in ask else document_from_mapping(ask["document"])
-        plan = freeze(document, author=author, which=shutil.which)
+        document, plan = _written(ask, tools, author)
         tier = document.metadata.agent_tier if document.metadata else None
         found = Reading(plan, hints=lint_document(document, plan), tier=tier)
     check(found.plan, tools)
     return found
 
 
+def _written(ask: Mapping[str, Any], tools: Toolbox, author: str) -> tuple[Document, Plan]:
+    document, wrong = read_as_far(ask["text"] if "text" in ask else ask["document"], file=str(ask.get("file", "")))
+    calls = [one for one in _of_calls(document, tools) if not any(other.where.startswith(one.where) or one.where.startswith(other.where) for other in wrong)]
+    plan = None
+    if not wrong:  # what freezing says of a document that was half read would be about the other half
+        try:
+            plan = freeze(document, author=author, which=shutil.which)
+        except InvalidDocument as error:
+            wrong = list(error.complaints)
+    if wrong:
+        raise InvalidDocument(sorted([*wrong, *calls], key=lambda one: one.line or 0), file=document.file)
+    if calls:
+        told = InvalidDocument(calls, file=document.file)
+        raise InvalidPlan(told.message, hint=f"the tools are {', '.join(tools)}; `assent new plan.yaml` writes a document that shows their arguments", **told.fields)
+    assert plan is not None
+    return document, plan
+
+
+def _of_calls(document: Document, tools: Toolbox) -> Iterator[Complaint]:
+    """Yield what tools say of the calls as they were written, each with its line."""
+    notes = Notes(document)
+    for where, tool, args in _calls(document):
+        for one in tools.problems(tool, args):
+            place = f"{where}.{one.where}"
+            yield replace(one, where=place, line=notes.line(place), file=document.file)
+
+
+def _calls(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for number, step in enumerate(document.action.steps if document.action else (), 1):
+        where = f"action.steps[{number}]"
+        if step.tool and not step.commands:
+            yield where, step.tool, step.args or {}
+        if step.undo is not None:
+            yield f"{where}.undo", step.undo.tool, step.undo.args
+    for number, measure in enumerate(document.measures, 1):
+        if measure.tool:
+            yield f"measures[{number}]", measure.tool, measure.args or {}
+
+
 def check(plan: Plan, tools: Toolbox) -> None:
     """Hold every call of a plan against the tool that it names.
 
     Raises:
-        InvalidPlan: names the step, the tool and every wrong field.
+        InvalidPlan: names every step that is wrong, its tool and every wrong field.
     """
     if len(plan.bytes) > LARGEST_PLAN_BYTES:
         raise InvalidPlan(f"the plan has {len(plan.bytes):,} bytes", hint="at most 8 MB; keep bulk in files of the workspace and name them")
     calls = [(f"step {step.step}", step.call) for step in plan.steps]
     calls += [(f"undo of step {step.step}", step.undo) for step in plan.steps if step.undo is not None]
     calls += [(f"measure {number}", measure.call) for number, measure in enumerate(plan.measures, 1)]
+    wrong: list[tuple[str, InvalidPlan]] = []
     for where, call in calls:
         try:
             tools.parse(call.tool, call.args)
         except InvalidPlan as error:
-            raise InvalidPlan(f"{where}: {error.message}", hint=error.hint, **error.fields) from error
+            wrong.append((where, error))
+    if wrong:
+        first = wrong[0][1]
+        fields = {**first.fields, "complaints": [f"{where}: {complaint}" for where, error in wrong for complaint in error.fields["complaints"] or (error.message,)]}
+        raise InvalidPlan("\n".join(f"{where}: {error.message}" for where, error in wrong), hint=first.hint, **fields) from first
 
 
 def said(reason: str) -> str:

@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 
 from assent.policies.read_document import document_from_mapping, read_document
 from assent.prompts.templates import UnknownTemplate, names, template
+from assent.runtime.intake import read
 from assent.schemas.document import Document
-from assent.schemas.errors import Complaint, InvalidDocument
+from assent.schemas.errors import Complaint, InvalidDocument, InvalidPlan
+from assent.schemas.plan import Plan, Step
+from assent.schemas.problem import Problem
 from assent.schemas.risk import Level
+from assent.tools.toolbox import standard
 
 DOCUMENTS = Path(__file__).parent / "data" / "documents"
 
@@ -434,3 +438,56 @@ def _timed(text: str) -> float:
     start = time.perf_counter()
     read_document(text)
     return time.perf_counter() - start
+
+
+class TestWrongCalls:
+    """What a tool does not take is named with what cannot be read, each with its line."""
+
+    WRITTEN = """\
+problem: {title: x, success_criteria: [a]}
+action:
+  steps:
+    - {step: 1, tool: filez, args: {operation: write}}
+    - {step: 2, commands: [ls], risk: RISK}
+    - step: 3
+      tool: files
+      args:
+        operation: write
+        pth: x
+      undo: {tool: shel, args: {}}
+measures: [{criterion: CRITERION, tool: shell, args: {comand: ls}, read: exit_code}]
+"""
+    CALLS = (
+        (4, "action.steps[1].tool"), (9, "action.steps[3].args.path"), (9, "action.steps[3].args.pth"), (11, "action.steps[3].undo.tool"),
+        (12, "measures[1].args.command"), (12, "measures[1].args.comand"),
+    )  # fmt: skip
+
+    def told(self, risk: str, criterion: str, error: type[InvalidDocument | InvalidPlan]) -> list[str]:
+        with pytest.raises(error) as found:
+            read({"text": self.WRITTEN.replace("RISK", risk).replace("CRITERION", criterion), "file": "p.yaml"}, standard())
+        return list(found.value.fields["complaints"])
+
+    @pytest.mark.parametrize(
+        ("risk", "criterion", "more"),
+        [("hgih", "a", (5, "action.steps[2].risk")), ("high", "b", (12, "measures[1].criterion")), ("high", "a", None)],
+    )
+    def test_together_with_what_cannot_be_read(self, risk: str, criterion: str, more: tuple[int, str] | None) -> None:
+        told = self.told(risk, criterion, InvalidDocument if more else InvalidPlan)
+        wanted = [*self.CALLS, *([more] if more else [])]
+        assert sorted(one.split(": expected")[0] for one in told) == sorted(f"p.yaml:{line}: {where}" for line, where in wanted)
+        assert [int(one.split(":")[1]) for one in told] == sorted(line for line, _ in wanted)
+
+    def test_near_names_are_told(self) -> None:
+        told = "\n".join(self.told("high", "a", InvalidPlan))
+        assert "(did you mean files?)" in told and "no such field (did you mean path?)" in told and "(did you mean shell?)" in told
+
+    def test_what_could_not_be_read_is_told_once(self) -> None:
+        with pytest.raises(InvalidDocument) as found:
+            read({"document": {"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "files", "args": "all"}]}}}, standard())
+        assert [one.where for one in found.value.complaints] == ["action.steps[1].args"]
+
+    def test_every_step_of_a_plan_is_named(self) -> None:
+        plan = Plan(problem=Problem(title="x"), steps=(Step(step=1, tool="teleport"), Step(step=2, tool="shell", args={"cmd": "ls"})))
+        with pytest.raises(InvalidPlan) as found:
+            read(plan, standard())
+        assert "step 1: there is no tool 'teleport'" in found.value.message and "step 2: the arguments of shell are wrong" in found.value.message

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,9 @@ from .python import Python
 from .shell import Shell
 from .sql import Sql
 from .tool import Arguments, Tool
+
+_ALL = "arguments"
+"""Where a complaint stands that is about all arguments together."""
 
 
 class Toolbox(Mapping[str, Tool]):
@@ -51,23 +55,11 @@ class Toolbox(Mapping[str, Tool]):
             InvalidPlan: no such tool, or arguments that it does not take; `complaints` names every wrong field.
         """
         if tool not in self._tools:
-            near = difflib.get_close_matches(tool, self._tools, n=1)
-            raise InvalidPlan(
-                f"there is no tool {tool!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-                hint=self._hint(),
-                tool=tool,
-                complaints=[],
-            )
-        odd = [] if all(type(value) is str and value.isascii() for value in args.values()) else _not_text(args)
-        complaints = [Complaint(where=where, expected="text that has a UTF-8 form") for where in odd]
-        try:
-            found = self._tools[tool].Arguments.model_validate(dict(args))
-        except ValidationError as error:
-            known = {complaint.where for complaint in complaints}
-            complaints += [item for item in map(_complaint, error.errors(include_url=False)) if item.where not in known]
-        else:
-            if not complaints:
-                return found
+            near = self._near(tool)
+            raise InvalidPlan(f"there is no tool {tool!r}" + (f"; did you mean {near!r}?" if near else ""), hint=self._hint(), tool=tool, complaints=[])
+        found, complaints = self._read(tool, args)
+        if found is not None:
+            return found
         lines = "\n".join(f"  {complaint}" for complaint in complaints)
         raise InvalidPlan(
             f"the arguments of {tool} are wrong:\n{lines}",
@@ -75,6 +67,27 @@ class Toolbox(Mapping[str, Tool]):
             tool=tool,
             complaints=[str(complaint) for complaint in complaints],
         )
+
+    def problems(self, tool: str, args: Mapping[str, Any]) -> list[Complaint]:
+        """Return what `parse` would complain about, each with where it stands in a call: `tool`, or `args.` and the field."""
+        if tool not in self._tools:
+            near = self._near(tool)
+            return [Complaint(where="tool", expected=f"one of {', '.join(self._tools)}" + (f" (did you mean {near}?)" if near else ""), found=repr(tool[:60]))]
+        # What is wrong with all of them together stands at `args` itself.
+        return [replace(one, where=f"args.{one.where}".removesuffix(f".{_ALL}")) for one in self._read(tool, args)[1]]
+
+    def _read(self, tool: str, args: Mapping[str, Any]) -> tuple[Arguments | None, list[Complaint]]:
+        odd = [] if all(type(value) is str and value.isascii() for value in args.values()) else _not_text(args)
+        complaints = [Complaint(where=where, expected="text that has a UTF-8 form") for where in odd]
+        try:
+            found = self._tools[tool].Arguments.model_validate(dict(args))
+        except ValidationError as error:
+            known = {complaint.where for complaint in complaints}
+            return None, complaints + [one for item in error.errors(include_url=False) if (one := _complaint(item, self._tools[tool])).where not in known]
+        return (None, complaints) if complaints else (found, [])
+
+    def _near(self, tool: str) -> str:
+        return next(iter(difflib.get_close_matches(tool, self._tools, n=1)), "")
 
     def _hint(self) -> str:
         return f"the tools are {', '.join(self._tools)}"
@@ -89,12 +102,13 @@ def _fields(tool: Tool) -> list[str]:
     return [name if field.is_required() else f"{name}?" for name, field in tool.Arguments.model_fields.items()]
 
 
-def _complaint(item: Any) -> Complaint:
-    where = ".".join(str(part) for part in item["loc"]) or "arguments"
+def _complaint(item: Any, tool: Tool) -> Complaint:
+    where = ".".join(str(part) for part in item["loc"]) or _ALL
     if item["type"] == "missing":
         return Complaint(where=where, expected="a value", found="nothing")
     if item["type"] == "extra_forbidden":
-        return Complaint(where=where, expected="no such field")
+        near = next(iter(difflib.get_close_matches(where, tool.Arguments.model_fields, n=1)), "")
+        return Complaint(where=where, expected="no such field" + (f" (did you mean {near}?)" if near else ""))
     expected = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return Complaint(where=where, expected=expected, found=repr(item["input"])[:80] if item["loc"] else "")
 
