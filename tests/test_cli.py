@@ -723,6 +723,14 @@ def test_hostile_text_cannot_alter_the_panel(shell: Shell) -> None:
     assert code == 3 and "\x1b" not in text and "\x07" not in text and "\u202e" not in text
 
 
+def test_a_change_in_the_middle_of_a_file_is_seen_with_what_stands_around_it(shell: Shell) -> None:
+    (shell.workspace / "notes.txt").write_text("".join(f"line {n}\n" for n in range(1, 60)))
+    edit = {"tool": "files", "args": {"operation": "edit", "path": "notes.txt", "old": "line 30\nline 31", "new": "thirty\nthirty-one"}}
+    shown = shell.call("show", shell.waiting({"problem": {"title": "t"}, "action": {"steps": [{"step": 1, **edit}]}})).out
+    assert all(f"│ {said}" in shown for said in ("-line 30", "-line 31", "+thirty", "+thirty-one", " line 29", " line 32"))
+    assert "not shown" not in shown
+
+
 def test_a_long_value_cannot_push_the_dangerous_part_out_of_view(shell: Shell) -> None:
     command = "echo " + "a" * 5000 + "; rm -rf /nonexistent-folder"
     lines = "\n".join(f"echo {n}" for n in range(500)) + "\nrm -rf /nonexistent-folder"

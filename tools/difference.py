@@ -13,6 +13,8 @@ from .operation import FilesArguments
 from .tool import Place, Preview, ToolRefused
 
 _MOST_LINES = 4000
+_AROUND = 2
+"""Unchanged lines that are shown before and after a change; a screen that shortens shall hold the change."""
 
 
 def show(args: FilesArguments, place: Place) -> Preview:
@@ -72,7 +74,7 @@ def _difference(path: str, old: bytes, new: bytes) -> str:
         return f"not text: {len(old)} bytes become {len(new)} bytes"
     if len(before) + len(after) > _MOST_LINES:  # difflib is quadratic; the whole new text says all that is needed
         return f"{len(before)} lines become these {len(after)}:\n" + "".join(after)
-    found = difflib.unified_diff(before, after, f"a/{path}", f"b/{path}")
+    found = difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", n=_AROUND)
     return "".join(line if line.endswith("\n") else line + "\n\\ no newline at the end\n" for line in found)
 
 
