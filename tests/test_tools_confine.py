@@ -231,3 +231,13 @@ def test_folder_swapped_with_a_link_while_writing_never_writes_outside(place: Pl
                 continue
     assert sorted(path.name for path in (tmp_path / "outside").iterdir()) == ["secret"]
     assert (way / "note").read_text() == "mine"
+
+
+def test_folders_made_on_the_way_go_again_where_the_next_cannot_be_made(place: Place) -> None:
+    with pytest.raises(OSError, match="too long"):
+        confine.spot(place, f"a/b/{'n' * 300}/c.txt", create=True)
+    assert not (place.workspace / "a").exists()
+    (place.workspace / "a").mkdir()
+    with pytest.raises(OSError, match="too long"):
+        confine.spot(place, f"a/b/{'n' * 300}/c.txt", create=True)
+    assert not (place.workspace / "a" / "b").exists()

@@ -74,7 +74,7 @@ def spot(place: Place, path: str, *, create: bool = False) -> Spot:
         FileNotFoundError: a folder is missing and `create` is false.
         OSError: the operating system refuses a folder.
 
-    Side effects: folders, when `create` is true.
+    Side effects: folders, when `create` is true; those that were made go again where one of them cannot be.
     """
     parts = inside(place, path)
     made: list[str] = []
@@ -88,6 +88,7 @@ def spot(place: Place, path: str, *, create: bool = False) -> Spot:
                 made.append("/".join(parts[:depth]))
     except BaseException:
         os.close(folder)
+        remove_empty(place, tuple(made))
         raise
     return Spot(folder, parts[-1], "/".join(parts), tuple(made))
 
