@@ -255,7 +255,9 @@ class Server:
             # A command may have talked to a network, so for a while nobody may say that nothing will come of it; we wait as a person would.
             if verdict == "happened" or "could still arrive" not in refusal.message:
                 raise
-            self.later += timedelta(hours=1)
+            # The log's time may be ahead of ours, where somebody before us waited too and was killed.
+            newest = max(event.at for event in runtime.ledger.events())
+            self.later += max(newest - datetime.now(UTC) - self.later, timedelta(0)) + timedelta(hours=1)
             runtime.decide(request.id, verdict, actor=PEOPLE[0], reason="looked")
         asked.append(["in_doubt", request.subject["step"], request.subject["direction"], verdict])
 
