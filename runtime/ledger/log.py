@@ -68,7 +68,7 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
     """Add one entry and return its number. The caller holds the write transaction in which the described change is made.
 
     Raises:
-        ValueError: `data` holds a float, a large integer or a key that is not ASCII; a defect of the caller.
+        ValueError, TypeError: `data` holds a float, a large integer or a key that is not ASCII text; a defect of the caller.
     """
     seq, chain, newest = head(connection)
     if newest is not None and at < newest:
@@ -169,13 +169,16 @@ def events(connection: sqlite3.Connection, run_id: str = "", *, after: int = 0, 
 def _sorted(value: Any) -> Any:
     """Return what an entry may hold, with the keys of every object in order."""
     kind = type(value)
-    if kind is int and -LARGEST <= value <= LARGEST or kind is str or kind is bool or value is None:
-        return value
     if kind is dict:
-        for key in value:
+        found = {}
+        for key in sorted(value):
             if type(key) is not str or not key.isascii():
                 raise ValueError(f"a log entry has ASCII keys, found {key!r}")
-        return {key: inner if type(inner := value[key]) is str else _sorted(inner) for key in sorted(value)}
+            inner = value[key]
+            found[key] = inner if type(inner) is str else _sorted(inner)
+        return found
     if kind is list or kind is tuple:
         return [inner if type(inner) is str else _sorted(inner) for inner in value]
+    if kind is str or kind is bool or value is None or (kind is int and -LARGEST <= value <= LARGEST):
+        return value
     raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")
