@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ..schemas.approval import Decision, Need, Verdict
 from ..schemas.dispatch import Direction, Dispatch, DispatchState
@@ -27,8 +28,7 @@ _SPENT = frozenset({DispatchState.DISPATCHED, DispatchState.DONE, DispatchState.
 _NO_TIER = Ruling(answer="allow")
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Everything a dispatch is decided on.
 
     Args:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from .canonical import canonical, digest, parse
 from .noun import At, FrozenDict, JsonObject, Noun
@@ -169,7 +169,11 @@ class Plan(Noun):
         Raises:
             ValueError: the bytes are not canonical, or not a plan.
         """
-        plan = cls.model_validate(parse(data))
+        try:
+            plan = cls.model_validate_json(data)
+        except ValidationError:
+            # Strict reading says better what is wrong, and goes deeper; whatever read it, the bytes are compared.
+            plan = cls.model_validate(parse(data))
         if plan.bytes != data:
             raise ValueError("these bytes are not the canonical form of a plan")
         return plan

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import to_json
+
 from ...schemas.canonical import LARGEST, parse
 from ...schemas.errors import StoreCorrupt
 from ...schemas.event import Event
@@ -34,8 +36,6 @@ class Connection(sqlite3.Connection):
     uses: Any = None
     """What `grant_uses` has read so far."""
 
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def link(previous: bytes, entry: bytes) -> bytes:
@@ -68,15 +68,13 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
     """Add one entry and return its number. The caller holds the write transaction in which the described change is made.
 
     Raises:
-        ValueError: `data` holds a float, a large integer or a key that is not ASCII; a defect of the caller.
+        ValueError, TypeError: `data` holds a float, a large integer or a key that is not ASCII text; a defect of the caller.
     """
     seq, chain, newest = head(connection)
     if newest is not None and at < newest:
         at = newest
-    _check(data)
-    entry = {"actor": actor, "at": stamp(at), "data": data, "run": run_id, "seq": seq + 1, "type": kind, "v": 1}
     # For these types and ASCII keys, sorted keys without blanks are exactly RFC 8785; the verifier checks each entry against it.
-    raw = _ENCODE(entry).encode("utf-8")
+    raw = to_json({"actor": actor, "at": stamp(at), "data": _sorted(data), "run": run_id, "seq": seq + 1, "type": kind, "v": 1})
     after = link(chain, raw)
     # Python's driver searches for an adapter of each `bytes`, and raises errors in doing so; a `bytearray` it takes as it is.
     connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, bytearray(raw), bytearray(after)))
@@ -168,18 +166,19 @@ def events(connection: sqlite3.Connection, run_id: str = "", *, after: int = 0, 
     return [read(row[0]) for row in rows.fetchall()]
 
 
-def _check(value: Any) -> None:
+def _sorted(value: Any) -> Any:
+    """Return what an entry may hold, with the keys of every object in order."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return
     if kind is dict:
-        for key, inner in value.items():
+        found = {}
+        for key in sorted(value):
             if type(key) is not str or not key.isascii():
                 raise ValueError(f"a log entry has ASCII keys, found {key!r}")
-            if type(inner) is not str:
-                _check(inner)
-    elif kind is list or kind is tuple:
-        for inner in value:
-            _check(inner)
-    elif kind is not int or abs(value) > LARGEST:
-        raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")
+            inner = value[key]
+            found[key] = inner if type(inner) is str else _sorted(inner)
+        return found
+    if kind is list or kind is tuple:
+        return [inner if type(inner) is str else _sorted(inner) for inner in value]
+    if kind is str or kind is bool or value is None or (kind is int and -LARGEST <= value <= LARGEST):
+        return value
+    raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ...schemas.canonical import digest, parse
+from ...schemas.canonical import digest
 from ...schemas.errors import IllegalTransition, NotFound, StoreCorrupt
 from ...schemas.noun import stamp
 from ...schemas.run import TRANSITIONS, RunRow, RunStatus
@@ -110,7 +111,8 @@ def workspace(c: sqlite3.Connection, run_id: str, begun: Mapping[str, Any] | Non
         return None
     if begun is None or begun["type"] != "run.started" or begun["data"]["ask"] != digest(bytes(row[0])):
         raise StoreCorrupt(f"what run {run_id} was asked for is not what the log says", hint=REMEDY)
-    return str(parse(bytes(row[0])).get("workspace", ""))
+    # Its bytes have the digest of the log, so they are those that `canonical` wrote.
+    return str(json.loads(row[0]).get("workspace", ""))
 
 
 @decoding

@@ -106,6 +106,8 @@ def differences(connection: sqlite3.Connection) -> Mapping[str, str]:
     """Return what a store of this version has otherwise than its version makes it: by name, `missing`, `not ours` or `changed`."""
     found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall())
     wanted = schema()
+    if found == wanted:
+        return {}
     return {
         name: "missing" if name not in found else "not ours" if name not in wanted else "changed"
         for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)
