@@ -12,6 +12,7 @@ from ..schemas.risk import Level
 from ..schemas.run import RunRow, RunStatus
 from .ports import Ports
 
+_MICRO_USD = Decimal("0.000001")
 _RELEASED: Mapping[ReleaseState, RunStatus] = {
     "released": RunStatus.COMPLETED, "blocked": RunStatus.FAILED, "refused": RunStatus.FAILED, "open": RunStatus.RUNNING, "waits": RunStatus.RUNNING,
 }  # fmt: skip
@@ -74,6 +75,7 @@ def _said(call: Dispatch) -> str:
 
 def actual_usd(receipts: Sequence[Receipt], rates: Mapping[str, str]) -> Decimal:
     """Return what calls cost: what their tools reported, and the time that they took at the rate of the configuration."""
-    called = sum((Decimal(receipt.cost_usd) for receipt in receipts), Decimal(0))
-    seconds = Decimal(sum(receipt.duration_ms for receipt in receipts)) / 1000
-    return (called + Decimal(rates.get("compute", "0")) * seconds / 3600).quantize(Decimal("0.000001"))
+    usd = sum([Decimal(receipt.cost_usd) for receipt in receipts], Decimal(0))
+    if rate := Decimal(rates.get("compute", "0")):
+        usd += rate * (Decimal(sum([receipt.duration_ms for receipt in receipts])) / 1000) / 3600
+    return usd.quantize(_MICRO_USD)

@@ -32,8 +32,7 @@ def results(state: State, *, ports: Ports) -> dict[str, Any]:
     with ports.own(run_id):
         run, plan = ports.ledger.run(run_id), ports.ledger.plan(run_id)
         status = run.status
-        written = ports.ledger.results(run_id)
-        if status.is_over and written is not None:
+        if status.is_over and (written := ports.ledger.results(run_id)) is not None:
             report = Results.model_validate_json(written)
             return {"run_id": run_id, "status": status.value, "success": report.success, "summary": one_line(report)}
         if not status.is_over:

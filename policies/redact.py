@@ -5,6 +5,7 @@
 - Each is replaced by a marker that names its kind, `[redacted:github-token]`; names and surroundings stay readable.
 - A redacted text is redacted: a second pass changes nothing.
 - Linear in the length of the text, whatever it holds.
+- Whether there is anything to look for is asked of what is said at all, each different part between blanks once: reports and logs say the same again and again.
 
 Formats and words are data (`secrets.yaml`). Personal data is another matter, with its own switch: `redact_pii`. Random text
 without a known format or a name beside it is not hidden: digests, ids and commits look the same.
@@ -35,7 +36,8 @@ def find_secrets(text: str, *, known: Sequence[str] = ()) -> list[Span]:
 
     Returns: spans in characters of `text`. What an earlier pass hid is not found again.
     """
-    found = [*shaped_secrets(text), *named_secrets(text), *placed_secrets(text)]
+    said = " ".join(set(text.split()))
+    found = [*shaped_secrets(text, said), *named_secrets(text, said), *placed_secrets(text, said)]
     if known:
         found += known_secrets(text, known)
     return merged(text, found)

@@ -41,6 +41,7 @@ _JAR = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _CRUMB = re.compile(r"([^\s=;,]{1,128})=([^;\s,]{4,})")
+_PORT = re.compile(r":(?:[0-9]{4,5}|\*):")
 _PGPASS = re.compile(
     r"^[\w.*-]{1,255}:(?:[0-9]{4,5}|\*):[\w*-]{1,64}:[\w.*@-]{1,64}:((?:[^\s:\\]|\\.){4,256})[ \t]*\r?$", re.MULTILINE
 )
@@ -66,10 +67,10 @@ _HEAD_END = re.compile(r"[\n;|&]")
 _WORD = re.compile(r"""\\?"(?:[^"\\\n]|\\.)*+"?|'[^'\n]*+'?|[^\s"']+(?:"[^"\n]*+"?|'[^'\n]*+'?)?""")
 
 
-def placed_secrets(text: str) -> Iterator[Span]:
-    """Yield the secrets that their place gives away."""
-    low = lowered(text)
-    if "@" in text:
+def placed_secrets(text: str, said: str) -> Iterator[Span]:
+    """Yield the secrets that their place gives away. `said` has the parts of the text between blanks, each once."""
+    low = lowered(said)
+    if "@" in said:
         yield from _urls(text)
     if "authorization" in low:
         yield from _authorizations(text)
@@ -79,21 +80,18 @@ def placed_secrets(text: str) -> Iterator[Span]:
         yield from (Span(m.start(1), m.end(1), "authorization") for m in _BASIC.finditer(text) if _is_pair(m[1]))
     if "cookie" in low:
         yield from _cookies(text)
-    if ":" in text:
+    if _PORT.search(said):
         yield from (Span(m.start(1), m.end(1), "password") for m in _PGPASS.finditer(text) if _is_word_like_password(m[1]))
-    if "pass:" in text:
+    if "pass:" in said:
         yield from (Span(m.start(1), m.end(1), "password") for m in _OPENSSL.finditer(text) if not stands_for(m[1]))
     if "identified" in low or "password(" in low:
         yield from (Span(m.start(1), m.end(1), "password") for m in _IDENTIFIED.finditer(text) if not stands_for(m[1]))
-    for word, pattern in (("auth", _LOGIN), ("@", _ORACLE), ("securestring", _WINDOWS), ("net user", _WINDOWS), ("htpasswd",
-    _HTPASSWD)):
-        if word in low:
-            found = (Span(*m.span(m.lastindex or 1), "password") for m in pattern.finditer(text) if not
-            stands_for(m[m.lastindex or 1]))
-            yield from found
-    if "|" in text or "<<<" in text:
+    for word, pattern in (("auth", _LOGIN), ("@", _ORACLE), ("securestring", _WINDOWS), ("net user", _WINDOWS), ("htpasswd", _HTPASSWD)):
+        if word in (text if " " in word else low):
+            yield from (Span(*m.span(m.lastindex or 1), "password") for m in pattern.finditer(text) if not stands_for(m[m.lastindex or 1]))
+    if "|" in said or "<<<" in said:
         yield from _piped(text)
-    yield from _commands(text)
+    yield from _commands(text, said)
 
 
 def _urls(text: str) -> Iterator[Span]:
@@ -164,7 +162,7 @@ def _is_word_like_password(value: str) -> bool:
 
 
 def _piped(text: str) -> Iterator[Span]:
-    for found in _PIPED.finditer(text):
+    for found in _PIPED.finditer(text) if "echo" in text or "printf" in text else ():
         value = found[1].rpartition(":")[2] if "chpasswd" in text[found.end() : found.end() + 40] else found[1]
         if _READER.match(text, found.end()) and len(value) >= 4 and not stands_for(value):
             yield Span(found.end(1) - len(value), found.end(1), "password")
@@ -187,9 +185,9 @@ def _heads() -> tuple[re.Pattern[str], dict[str, tuple[Command, ...]], frozenset
     return re.compile(rf"(?<![\w.-])(?:{'|'.join(re.escape(h) for h in ordered)})(?:\.exe)?(?=[ \t])"), known, first
 
 
-def _commands(text: str) -> Iterator[Span]:
+def _commands(text: str, said: str) -> Iterator[Span]:
     heads, known, first = _heads()
-    if first.isdisjoint(_PLAIN.findall(text)):
+    if first.isdisjoint(_PLAIN.findall(said)):
         return  # asking for a hundred names at the beginning of each word would take ten times as long
     done = 0
     for found in heads.finditer(text):

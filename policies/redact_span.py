@@ -58,7 +58,7 @@ def markers_in(text: str) -> list[Span]:
 
 def lowered(text: str) -> str:
     """Return a text with its ASCII letters in lower case, every character in its place."""
-    return text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+    return text.lower() if text.isascii() else text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def merged(text: str, spans: Iterable[Span]) -> list[Span]:

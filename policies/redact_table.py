@@ -62,16 +62,17 @@ class Table:
     values: dict[str, tuple[str, ...]]
     commands: tuple[Command, ...]
 
-    def likely(self, text: str) -> Iterator[Format]:
-        """Yield the formats one of whose words stands in a text, each once."""
-        if len(text) < LEAST:
+    def there(self, said: str) -> Iterator[Format]:
+        """Yield the formats that stand in a text, each once. No format holds a blank, so `said` needs each part between blanks only once, in any order."""
+        parts = [part for part in said.split() if len(part) >= LEAST]
+        if not parts:
             return
-        # No word holds a blank, so each different part between blanks has to be looked at only once: logs and reports say the same again and again.
-        said = " ".join(set(text.split()))
+        said = " ".join(parts)
         # Asking for each of three hundred words would cost more than all the rest of looking for secrets.
         starts = self._by_start.keys() & set(zip(*(said[at:] for at in range(_START)), strict=False))
         words = (*self._short_words, *(pair for start in starts for pair in self._by_start[start]))
-        yield from {id(form): form for word, form in words if word in said}.values()
+        likely = {id(form): form for word, form in words if word in said and form.pattern.search(" ".join([part for part in parts if word in part]))}
+        yield from likely.values()
 
     @cached_property
     def _words(self) -> tuple[tuple[str, Format], ...]:

@@ -7,9 +7,7 @@ Source: the artifacts of the plan/approve/execute guide; `real_time_log` of the 
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -20,6 +18,7 @@ from ..schemas.noun import stamp
 from ..schemas.plan import Plan, Step
 from ..schemas.results import Artifact
 from ..tools.confine import spot
+from ..tools.content import look
 from ..tools.tool import Place, ToolRefused
 from ..tools.toolbox import Toolbox
 from .keep import Keep
@@ -56,16 +55,13 @@ def collect(
                 found[_name(step, path)] = ("application/octet-stream", raw)
         if call.receipt is not None and call.receipt.output_ref:
             found[f"step-{step.step}-output.txt"] = ("text/plain", keep.get(call.receipt.output_ref))
-    kept = []
-    for name, (media_type, raw) in found.items():
-        keep.write(run_id, name, raw, durable=False)
-        kept.append(Artifact(name=name, digest=digest(raw), size_bytes=len(raw), media_type=media_type, created_at=now))
-    return kept
+    keep.write_all(run_id, {name: raw for name, (_, raw) in found.items()}, durable=False)
+    return [Artifact(name=name, digest=digest(raw), size_bytes=len(raw), media_type=media_type, created_at=now) for name, (media_type, raw) in found.items()]
 
 
 def execution_log(plan: Plan, calls: Sequence[Dispatch]) -> str:
     """Return the log of an execution, a line for the beginning and the end of each call: time, call, status, message."""
-    lines: list[tuple[str, str]] = []
+    lines: list[str] = []
     # Where the clock stood still, in the order in which a run makes its calls; the last step is taken back first.
     turn = {"before": 0, "do": 1, "after": 2, "undo": 3}
     for call in sorted(calls, key=lambda one: (one.started_at, turn[one.direction], -one.step if one.direction == "undo" else one.step, one.attempt)):
@@ -76,11 +72,11 @@ def execution_log(plan: Plan, calls: Sequence[Dispatch]) -> str:
         else:
             step = plan.steps[call.step - 1]
             name, said = f"{'undo of ' if call.direction == 'undo' else ''}step {call.step}", step.description or step.tool
-        lines.append((stamp(call.started_at), f"{name}  started  {_line(said)}"))
+        lines.append(f"{stamp(call.started_at)}  {name}  started  {_line(said)}".rstrip())
         if call.finished_at is not None:
             ended = call.state.value if call.state is not DispatchState.DONE else "completed"
-            lines.append((stamp(call.finished_at), f"{name}  {ended}  {_line(call.receipt.summary if call.receipt else '')}"))
-    return "".join(f"{at}  {line.rstrip()}\n" for at, line in lines)
+            lines.append(f"{stamp(call.finished_at)}  {name}  {ended}  {_line(call.receipt.summary if call.receipt else '')}".rstrip())
+    return "\n".join([*lines, ""])
 
 
 def _written(step: Step, tools: Toolbox) -> Iterator[str]:
@@ -94,19 +90,10 @@ def _written(step: Step, tools: Toolbox) -> Iterator[str]:
 def _bytes(path: str, place: Place) -> bytes | None:
     try:
         with spot(place, path) as here:
-            descriptor = os.open(here.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here.folder)
+            seen = look(here, place.limits.output_bytes)
     except (OSError, ToolRefused):
         return None
-    try:
-        seen = os.fstat(descriptor)
-        if not stat.S_ISREG(seen.st_mode) or seen.st_size > place.limits.output_bytes:
-            return None
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(place.limits.output_bytes + 1)[: place.limits.output_bytes]
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    return None if seen is None else seen.data
 
 
 def _name(step: Step, path: str) -> str:

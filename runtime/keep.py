@@ -9,12 +9,14 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..schemas.canonical import digest
 from ..schemas.errors import StoreCorrupt, StoreUnavailable
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\Z")
 
 
@@ -58,11 +60,15 @@ class Keep:
 
     def write(self, run_id: str, name: str, data: bytes, *, durable: bool = True) -> Path:
         """Write a named file of a run and return its path; a file of that name is replaced. What can be made again need not be `durable`."""
-        if not is_plain(name) or not is_plain(run_id):
-            raise ValueError(f"{name!r} is not a plain file name")
-        path = self.folder.joinpath(run_id, name)
-        write_whole(path, data, durable=durable)
-        return path
+        self.write_all(run_id, {name: data}, durable=durable)
+        return self.folder / run_id / name
+
+    def write_all(self, run_id: str, files: Mapping[str, bytes], *, durable: bool = True) -> None:
+        """Write named files of a run, each as `write` does, one after the other."""
+        odd = next((name for name in (run_id, *files) if not is_plain(name)), None)
+        if odd is not None:
+            raise ValueError(f"{odd!r} is not a plain file name")
+        _write(self.folder / run_id, files, durable=durable)
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -71,10 +77,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
     Raises:
         StoreUnavailable: the disk is full or cannot be written.
     """
-    try:
-        _write_whole(path, data, durable=durable)
-    except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be written: {error.strerror}", hint="free disk space or mend the disk, then resume the run") from error
+    _write(path.parent, {path.name: data}, durable=durable)
 
 
 def place_whole(path: Path, data: bytes) -> None:
@@ -84,38 +87,66 @@ def place_whole(path: Path, data: bytes) -> None:
         StoreUnavailable: the disk is full or cannot be written.
     """
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        folder = os.open(path.parent, _FOLDER)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            with contextlib.suppress(OSError):  # it is there by now, or there are no hard links here; either way the caller goes on
-                os.link(temporary, path)
+            temporary = _beside(folder, data, durable=False)
+            try:
+                with contextlib.suppress(OSError):  # it is there by now, or there are no hard links here; either way the caller goes on
+                    os.link(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                os.unlink(temporary, dir_fd=folder)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            os.close(folder)
     except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be written: {error.strerror}", hint="free disk space or mend the disk, then resume the run") from error
+        raise _unavailable(path, error) from error
 
 
-def _write_whole(path: Path, data: bytes, *, durable: bool) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], *, durable: bool) -> None:
+    name = ""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
+        handle = _opened(folder)
+        try:
+            for name, data in files.items():
+                temporary = _beside(handle, data, durable=durable)
+                try:
+                    os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
+                except BaseException:
+                    os.unlink(temporary, dir_fd=handle)
+                    raise
             if durable:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - a Path of the name takes longer than the renaming
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    if not durable:
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _unavailable(folder / name, error) from error
+
+
+def _opened(folder: Path) -> int:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        return os.open(folder, _FOLDER)
+    except FileNotFoundError:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(folder, _FOLDER)
+
+
+def _beside(folder: int, data: bytes, *, durable: bool) -> str:
+    """Write a file under a name that nobody looks for into an open folder, and return the name."""
+    name = f".new-{os.urandom(8).hex()}"
+    handle = os.open(name, _NEW, 0o600, dir_fd=folder)
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+    except BaseException:
+        os.unlink(name, dir_fd=folder)
+        raise
+    return name
+
+
+def _unavailable(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"{path} cannot be written: {error.strerror}", hint="free disk space or mend the disk, then resume the run")

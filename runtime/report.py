@@ -36,12 +36,9 @@ def write_report(report: Results, keep: Keep, now: datetime, *, plan: Plan | Non
     ]
     if follows is not None:
         files.append((DOCUMENT, "application/yaml", f"# What follows run {report.run_id}: complete the solution, then `assent run` it.\n" + to_yaml(follows)))
-    found = []
-    for name, media_type, text in files:
-        raw = redact(text, known=known).encode("utf-8", "replace")
-        keep.write(report.run_id, name, raw, durable=False)
-        found.append(Artifact(name=name, digest=digest(raw), size_bytes=len(raw), media_type=media_type, created_at=now))
-    return found
+    found = [(name, media_type, redact(text, known=known).encode("utf-8", "replace")) for name, media_type, text in files]
+    keep.write_all(report.run_id, {name: raw for name, _, raw in found}, durable=False)
+    return [Artifact(name=name, digest=digest(raw), size_bytes=len(raw), media_type=media_type, created_at=now) for name, media_type, raw in found]
 
 
 def in_source_words(report: Results) -> dict[str, Any]:

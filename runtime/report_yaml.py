@@ -25,7 +25,20 @@ _BLOCKS = {
     dict: (yaml.MappingStartEvent(None, _MAPPING, True, flow_style=False), yaml.MappingEndEvent()),
     list: (yaml.SequenceStartEvent(None, _SEQUENCE, True, flow_style=False), yaml.SequenceEndEvent()),
 }
-_Event = Any
+_SPELLED: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "null",
+    bool: lambda value: "true" if value else "false",
+    int: str,
+    float: lambda value: str(_REPRESENTER.represent_float(value).value),
+}
+
+
+class _Texts(dict[str, yaml.ScalarEvent]):
+    """The events of the texts so far, because a report says the same names and words again and again."""
+
+    def __missing__(self, text: str) -> yaml.ScalarEvent:
+        event = self[text] = yaml.ScalarEvent(None, _TEXT, (_is_plainly_text(text), True), text)
+        return event
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
@@ -38,25 +51,22 @@ def to_yaml(tree: Mapping[str, Any]) -> str:
         yaml.representer.RepresenterError: something else is in it.
     """
     begin, end = _FRAME
-    events: list[_Event] = [*begin]
-    _append(tree, events.append, {})
+    events: list[yaml.Event] = [*begin]
+    _append(tree, events.append, _Texts())
     return str(yaml.emit([*events, *end], Dumper=_DUMPER, allow_unicode=True, width=_WIDTH))
 
 
-def _append(value: Any, append: Callable[[_Event], None], texts: dict[str, _Event]) -> None:
-    """Append the events of a value; `texts` holds those of the texts so far, because a report says the same names and words again and again."""
+def _append(value: Any, append: Callable[[yaml.Event], None], texts: _Texts) -> None:
     kind = type(value)
-    if kind is str:
-        event = texts.get(value)
-        if event is None:
-            event = texts[value] = yaml.ScalarEvent(None, _TEXT, (_is_plainly_text(value), True), value)
-        append(event)
-    elif kind is dict:
+    if kind is dict:
         begin, end = _BLOCKS[dict]
         append(begin)
         for key, inner in value.items():
-            _append(key, append, texts)
-            _append(inner, append, texts)
+            append(texts[key])
+            if type(inner) is str:
+                append(texts[inner])
+            else:
+                _append(inner, append, texts)
         append(end)
     elif kind is list or kind is tuple:
         begin, end = _BLOCKS[list]
@@ -64,8 +74,10 @@ def _append(value: Any, append: Callable[[_Event], None], texts: dict[str, _Even
         for inner in value:
             _append(inner, append, texts)
         append(end)
-    elif value is None or kind in (int, float, bool):
-        append(yaml.ScalarEvent(None, None, (True, False), _REPRESENTER.represent_data(value).value))
+    elif kind is str:
+        append(texts[value])
+    elif kind in _SPELLED:
+        append(yaml.ScalarEvent(None, None, (True, False), _SPELLED[kind](value)))
     else:
         raise yaml.representer.RepresenterError("this is no plain value", value)
 

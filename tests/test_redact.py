@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import string
 import time
+from importlib import import_module
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from assent.policies.redact import Span, find_secrets, marker, redact
 from assent.policies.redact_names import Tier, tier_of
 from assent.policies.redact_pii import redact_pii
-from assent.policies.redact_table import table
+from assent.policies.redact_table import LEAST, table
 
 RANDOM = random.Random(20)
 ALNUM = string.ascii_letters + string.digits
@@ -212,7 +214,17 @@ def test_the_table_has_a_version_and_a_digest_and_every_row_can_match_only_with_
     assert len({f.kind for f in shipped.formats}) > 90
     for form in shipped.formats:
         assert form.words and not form.pattern.search("")
-        assert all(word.split() == [word] for word in form.words)  # it is looked for between blanks
+        assert all(word.split() == [word] for word in form.words)
+
+
+def test_no_format_holds_a_blank_or_is_shorter_than_the_least_so_parts_between_blanks_can_be_asked() -> None:
+    lengths = import_module("re._parser")
+    for form in table().formats:
+        expression = form.expression.replace(r"\\", "/")
+        classes, outside = re.findall(r"\[[^\]]*\]", expression), re.sub(r"\[[^\]]*\]", "/", expression)
+        assert not re.search(r"\s|\\[sSDW]|(?<!\\)\.", outside), form
+        assert all(one.startswith(r"[^\s") or not re.search(r"\s|\\[sSDW]|^\[\^", one) for one in classes), form
+        assert lengths.parse(form.expression).getwidth()[0] >= LEAST, form
 
 
 REPEATS = [
