@@ -14,7 +14,7 @@ from ...schemas.grant import Grant
 from ...schemas.plan import Plan
 from ...schemas.ruling import Ruling
 from ...schemas.run import RunRow
-from . import dispatches, grants, log, plans, runs
+from . import dispatches, grants, log, runs
 from .gates import Gates
 from .known import Known
 
@@ -81,13 +81,11 @@ class Effects(Gates):
         live = grants.live(c, at)
         if not live and not grants.used_by(c, run.id):
             return None
+        known = self._known(c, run.id)
         # What is known not to have happened may run again, and then takes a grant that holds now.
-        begun = {
-            d.step for d in dispatches.of_run(c, run.id)
-            if d.digest == plan.digest and d.direction == "do" and d.state is not DispatchState.NOT_STARTED
-        }  # fmt: skip
+        begun = {d.step for d in known.dispatches if d.digest == plan.digest and d.direction == "do" and d.state is not DispatchState.NOT_STARTED}
         found = granting.flows(
-            plan, self.risk(plan, run.id), live, requester=run.requester, contributors=plans.contributors(c, run.id), policy=self.policy, now=at, begun=begun,
+            plan, self.risk(plan, run.id), live, requester=run.requester, contributors=known.contributors, policy=self.policy, now=at, begun=begun,
             workspace=self.workspace(run.id),
         )
         # Nothing left to cover is only an answer for a run that came this far by grants.

@@ -57,7 +57,7 @@ class Known:
     @cached_property
     def contributors(self) -> tuple[str, ...]:
         """Requester, authors and editors."""
-        return plans.contributors(self._c, self.run_id)
+        return plans.contributors(self._c, self.run_id, self.run.requester)
 
     def has_backup(self, digest: str) -> bool:
         """Tell whether the backup may answer the questions about a plan."""

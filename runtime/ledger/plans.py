@@ -43,7 +43,7 @@ def get(c: sqlite3.Connection, run_id: str, version: int) -> Plan | None:
     return Plan.read(raw)
 
 
-def contributors(c: sqlite3.Connection, run_id: str) -> tuple[str, ...]:
+def contributors(c: sqlite3.Connection, run_id: str, requester: str) -> tuple[str, ...]:
     """Return requester, authors and editors of every version."""
-    rows = c.execute("SELECT requester FROM run WHERE id = ? UNION ALL SELECT editor FROM plan WHERE run_id = ?", (run_id, run_id)).fetchall()
-    return tuple(sorted({row[0] for row in rows if row[0]}))
+    rows = c.execute("SELECT editor FROM plan WHERE run_id = ?", (run_id,)).fetchall()
+    return tuple(sorted({name for name in (requester, *(row[0] for row in rows)) if name}))
