@@ -467,7 +467,7 @@ _ASKING, _EFFECTS, _REQUESTS, _STORED, _STANDING = (f"runtime.ledger.{name}" for
 GUARDS = (
     Guard("agents never decide", agent_answers, ((_APPROVALS, "may_decide", "if not is_person(actor, policy):", "if False:"),)),
     Guard("requester does not approve", requester_approves, ((_APPROVALS, "may_decide", "actor.id in question.not_from", "False"),)),
-    Guard("editor is a contributor", editor_approves_the_edit, (("runtime.ledger.plans", "contributors", " UNION ALL SELECT editor FROM plan WHERE run_id = ?", " AND ? <> ''"),)),
+    Guard("editor is a contributor", editor_approves_the_edit, (("runtime.ledger.plans", "contributors", "*(row[0] for row in rows)", ""),)),
     Guard("duties are separated at dispatch as well", requester_approved_while_duties_were_not_separated, ((_AUTHORITY, "assent_of", "facts.contributors", "()"),)),
     Guard("an answer takes a role", outsider_answers, ((_APPROVALS, "may_decide", "if not held & set(wanted):", "if False:"),)),
     Guard("roles are those of now", approver_loses_the_role_before_the_step, ((_APPROVALS, "roles_of", "return member.roles", "return actor.roles"),)),
