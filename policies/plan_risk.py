@@ -66,7 +66,7 @@ def plan_risk(
     findings += together(ordered)
     worst = max((f.level for f in findings), key=lambda level: level.rank)
     findings += _circumstances(plan, worst)
-    tables = next((risk.tables for risk in steps if risk.tables), "")
+    tables = next((risk.tables for _, _, risk in ordered if risk.tables), "")
     return PlanRisk(whole=Risk.of(findings, tables=tables), steps=tuple(steps), undos=undos, measures=measures)
 
 

@@ -105,7 +105,7 @@ def read(ask: Any, tools: Toolbox, *, author: str = "") -> Reading:
 
 def _written(ask: Mapping[str, Any], tools: Toolbox, author: str) -> tuple[Document, Plan]:
     document, wrong = read_as_far(ask["text"] if "text" in ask else ask["document"], file=str(ask.get("file", "")))
-    calls = [one for one in _of_calls(document, tools) if not any(other.where.startswith(one.where) or one.where.startswith(other.where) for other in wrong)]
+    calls = [one for one in _of_calls(document, tools) if not any(_is_within(one.where, other.where) or _is_within(other.where, one.where) for other in wrong)]
     plan = None
     if not wrong:  # what freezing says of a document that was half read would be about the other half
         try:
@@ -119,6 +119,10 @@ def _written(ask: Mapping[str, Any], tools: Toolbox, author: str) -> tuple[Docum
         raise InvalidPlan(told.message, hint=f"the tools are {', '.join(tools)}; `assent new plan.yaml` writes a document that shows their arguments", **told.fields)
     assert plan is not None
     return document, plan
+
+
+def _is_within(where: str, field: str) -> bool:
+    return where == field or where.startswith((f"{field}.", f"{field}["))
 
 
 def _of_calls(document: Document, tools: Toolbox) -> Iterator[Complaint]:

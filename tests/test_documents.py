@@ -486,6 +486,12 @@ measures: [{criterion: CRITERION, tool: shell, args: {comand: ls}, read: exit_co
             read({"document": {"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "files", "args": "all"}]}}}, standard())
         assert [one.where for one in found.value.complaints] == ["action.steps[1].args"]
 
+    def test_a_misspelt_section_hides_no_call_of_another(self) -> None:
+        written = {"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "filez"}]}, "act": 1, "measures": [{"criterion": "a", "tool": "shel", "read": "rows"}], "measure": 1}
+        with pytest.raises(InvalidDocument) as found:
+            read({"document": written}, standard())
+        assert {one.where for one in found.value.complaints} == {"act", "measure", "action.steps[1].tool", "measures[1].tool"}
+
     def test_every_step_of_a_plan_is_named(self) -> None:
         plan = Plan(problem=Problem(title="x"), steps=(Step(step=1, tool="teleport"), Step(step=2, tool="shell", args={"cmd": "ls"})))
         with pytest.raises(InvalidPlan) as found:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from assent.policies.risk.tables import digest
 from assent.runtime.run import Run
 from assent.runtime.runtime import Runtime
 from assent.runtime.testing import FrozenClock, ProcessDied, Recorder, authenticated, recorded
@@ -588,3 +589,17 @@ def test_verify_and_anchor_of_a_whole_home(door: Door) -> None:
     assert found.ok
     assert found.entries > anchor.entries
     assert found.head == runtime.anchor().head
+
+
+def test_the_log_says_which_tables_of_the_assessor_spoke(door: Door) -> None:
+    runtime = door()
+    plan = {"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "files", "args": {"operation": "write", "path": "a.txt", "content": "x"}}]}}
+    run = runtime.start(plan)
+    (assessed,) = [event.data for event in run.events() if event.type == "risk.assessed"]
+    assert assessed["tables"] == digest(runtime.policy.risk), "the digest of the tables in force"
+
+
+@pytest.mark.parametrize("statement", ["'x'", "-- nothing", ";"])
+def test_sql_that_says_nothing_is_asked_about_like_any_other(door: Door, statement: str) -> None:
+    run = door().start({"problem": {"title": "x"}, "action": {"steps": [{"step": 1, "tool": "sql", "args": {"database": "a.db", "statement": statement}}]}})
+    assert run.status == "awaiting_approval" and run.risk is not None and run.risk.level == "HIGH"

@@ -76,7 +76,8 @@ def _words(text: str) -> tuple[str, ...]:
     # `replace(` is a function; REPLACE without a bracket is a statement.
     tokens = [(name.upper(), quoted) for name, quoted in _tokens(text) if not quoted]
     following = [*(name for name, _ in tokens[1:]), ""]
-    return tuple(name for (name, _), after in zip(tokens, following, strict=True) if not (name == "REPLACE" and after == "("))
+    # Of no token at all nothing follows.
+    return tuple(name for (name, _), after in zip(tokens, following, strict=False) if not (name == "REPLACE" and after == "("))
 
 
 def _unquoted(token: tuple[str, bool]) -> str:

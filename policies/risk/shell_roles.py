@@ -154,7 +154,7 @@ def _rev(word: Word, place: Place) -> list[Reason]:
         raise Unproved("argument.revision", f"{text} uses path magic that is not understood")
     head, colon, tail = text.lstrip("^").partition(":")
     found: list[Reason] = []
-    for part in {head, tail.lstrip("/") if colon else head} - {""}:
+    for part in filter(None, dict.fromkeys((head, tail.lstrip("/") if colon else head))):
         if any(c in part for c in "*?["):
             found.extend(_unlisted(part, "search", place))
         else:

@@ -16,10 +16,10 @@ from typing import Literal
 
 from ...policies.approvals import ALL_ROLES
 from ...policies.policy import Policy
-from ...schemas.errors import InvalidConfiguration
+from ...schemas.errors import InvalidConfiguration, StoreUnavailable
 from ...schemas.risk import Level
 from ...tools.environment import MARK
-from ..home import of_somebody_else, ways_in
+from ..home import hold_own, of_somebody_else, ways_in
 from ..identity import is_marked, operating_system_user
 from ..settings import Settings, read_settings
 
@@ -80,14 +80,15 @@ def home(root: Path) -> Iterator[Check]:
     if not root.is_dir():
         yield Check("home", "fail", f"{root} is not a folder", "name another one with --home")
         return
-    owner = of_somebody_else(root)
-    if owner and not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-        yield Check("home", "fail", f"{root} is the home of {owner}, and nobody else opens it", ways_in(owner))
+    try:
+        hold_own(root)
+    except StoreUnavailable as closed:
+        yield Check("home", "fail", closed.message, closed.hint)
         return
     found = root.stat()
     mode = stat.S_IMODE(found.st_mode)
     loose = [f"{path.name} is {stat.S_IMODE(path.stat().st_mode):04o}" for path in (root / "ledger.db", root / "checkpoints.db") if path.exists() and path.stat().st_mode & 0o077]
-    if owner:
+    if owner := of_somebody_else(root):
         yield Check("home", "warn", f"{root} belongs to {owner}, not to you", ways_in(owner))
     elif mode & 0o077 or loose:
         said = "; ".join([f"{root} is {mode:04o}"] * bool(mode & 0o077) + loose)

@@ -176,7 +176,7 @@ def tell(door: Door, message: str, hint: str = "", *, data: Mapping[str, Any] | 
         sys.stderr.write(to_json(found) + "\n")
         return
     # Further lines are indented, so that no text from outside can begin one with `hint:`.
-    told = [f"{word}: " + clean(text, prose=True).replace("\n", "\n  ") + "\n" for word, text in ((word, message), ("hint", hint)) if text]
+    told = [f"{label}: " + clean(text, prose=True).replace("\n", "\n  ") + "\n" for label, text in ((word, message), ("hint", hint)) if text]
     sys.stderr.write("".join(told))
 
 

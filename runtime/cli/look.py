@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,14 +107,13 @@ def show(
 
 def _shelf(door: Door) -> Shelf | None:
     """Return the shelf, or `None` where there is no home yet; that nothing waits there is true, and worth a note."""
-    from ..home import hold_own
+    from ...schemas.errors import NotFound
 
-    root = Path(door.home).expanduser().absolute()
-    hold_own(root)
-    if not (root / "ledger.db").exists():
-        sys.stderr.write(f"note: there is no home at {root} yet\n")
+    try:
+        return door.shelf()
+    except NotFound as missing:
+        sys.stderr.write(f"note: {missing.message} yet\n")
         return None
-    return door.shelf()
 
 
 def _as_json(shelf: Shelf, row: RunRow) -> dict[str, Any]:

@@ -35,7 +35,6 @@ INSERT INTO dispatch (run_id, step, direction, attempt, digest, state, effect_cl
 DROP TABLE dispatch_before;
 """
 _COLUMNS = "run_id, digest, step, direction, attempt, state, effect_class, key, before, started_at, finished_at, receipt"
-_OPEN = DispatchState.DISPATCHED.value
 _STATE = {"done": DispatchState.DONE, "failed": DispatchState.FAILED, "not_started": DispatchState.NOT_STARTED, "unknown": DispatchState.IN_DOUBT}
 
 
@@ -51,12 +50,12 @@ def insert(
 ) -> Dispatch:
     """Record the intent. The caller has just ruled on it in this transaction."""
     key = key_of(deployment, run_id, digest, direction, step, attempt)
-    noted, kind = compact(before), effect_class.value
+    noted = compact(before)
     c.execute(
         "INSERT INTO dispatch (run_id, digest, step, direction, attempt, state, effect_class, key, before, started_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
-        (run_id, digest, step, direction, attempt, _OPEN, kind, key, noted, stamp(at)),
+        (run_id, digest, step, direction, attempt, DispatchState.DISPATCHED.value, effect_class.value, key, noted, stamp(at)),
     )
-    data = {"attempt": attempt, "before": digest_of(noted.encode()), "class": kind, "digest": digest, "direction": direction, "key": key, "step": step, "rules": list(rules)}
+    data = {"attempt": attempt, "before": digest_of(noted.encode()), "class": effect_class.value, "digest": digest, "direction": direction, "key": key, "step": step, "rules": list(rules)}
     log.append(c, run_id, "step.dispatched", at, "system", data)
     return Dispatch(
         run_id=run_id, digest=digest, step=step, direction=direction, attempt=attempt, effect_class=effect_class, key=key, before=dict(before), started_at=at,
@@ -70,19 +69,19 @@ def close(c: sqlite3.Connection, dispatch: Dispatch, receipt: Receipt, at: datet
         StoreCorrupt: the row is no longer open; something else closed it, which the run's lock should have made impossible.
     """
     state = state or _STATE[receipt.status]
-    ended, raw = state.value, receipt.model_dump_json()
+    raw = receipt.model_dump_json()
     found = c.execute(
         "UPDATE dispatch SET state = ?, finished_at = ?, receipt = ? WHERE run_id = ? AND digest = ? AND direction = ? AND step = ? AND attempt = ?"
         " AND key = ? AND state IN ('dispatched', 'in_doubt')",
-        (ended, stamp(at), raw, dispatch.run_id, dispatch.digest, dispatch.direction, dispatch.step, dispatch.attempt, dispatch.key),
+        (state.value, stamp(at), raw, dispatch.run_id, dispatch.digest, dispatch.direction, dispatch.step, dispatch.attempt, dispatch.key),
     )
     if found.rowcount != 1:
         raise StoreCorrupt(f"step {dispatch.step} of run {dispatch.run_id} was settled by somebody else", hint="`assent verify` tells what was changed")
     data = {
         "attempt": dispatch.attempt, "direction": dispatch.direction, "key": dispatch.key, "ms": receipt.duration_ms, "receipt": digest_of(raw.encode()),
-        "state": ended, "step": dispatch.step,
+        "state": state.value, "step": dispatch.step,
     }
-    log.append(c, dispatch.run_id, "step." + ended, at, actor, data)
+    log.append(c, dispatch.run_id, "step." + state.value, at, actor, data)
     return dispatch.model_copy(update={"state": state, "finished_at": at, "receipt": receipt})
 
 

@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import to_json
-
-from ...schemas.canonical import LARGEST, parse
+from ...schemas.canonical import LARGEST, canonical, parse
 from ...schemas.errors import StoreCorrupt
 from ...schemas.event import Event
 from ...schemas.noun import stamp
@@ -35,7 +33,6 @@ class Connection(sqlite3.Connection):
     """Set by `append` and `head`; whoever undoes something, or sees that another connection committed, sets it to `None`."""
     uses: Any = None
     """What `grant_uses` has read so far."""
-
 
 
 def link(previous: bytes, entry: bytes) -> bytes:
@@ -68,13 +65,13 @@ def append(connection: sqlite3.Connection, run_id: str, kind: str, at: datetime,
     """Add one entry and return its number. The caller holds the write transaction in which the described change is made.
 
     Raises:
-        ValueError, TypeError: `data` holds a float, a large integer or a key that is not ASCII text; a defect of the caller.
+        ValueError: `data` holds a float, a large integer or a key that is not ASCII; a defect of the caller.
     """
     seq, chain, newest = head(connection)
     if newest is not None and at < newest:
         at = newest
-    # For these types and ASCII keys, sorted keys without blanks are exactly RFC 8785; the verifier checks each entry against it.
-    raw = to_json({"actor": actor, "at": stamp(at), "data": _sorted(data), "run": run_id, "seq": seq + 1, "type": kind, "v": 1})
+    _check(data)
+    raw = canonical({"actor": actor, "at": stamp(at), "data": data, "run": run_id, "seq": seq + 1, "type": kind, "v": 1})
     after = link(chain, raw)
     # Python's driver searches for an adapter of each `bytes`, and raises errors in doing so; a `bytearray` it takes as it is.
     connection.execute("INSERT INTO event (seq, run_id, bytes, chain) VALUES (?, ?, ?, ?)", (seq + 1, run_id, bytearray(raw), bytearray(after)))
@@ -166,19 +163,18 @@ def events(connection: sqlite3.Connection, run_id: str = "", *, after: int = 0, 
     return [read(row[0]) for row in rows.fetchall()]
 
 
-def _sorted(value: Any) -> Any:
-    """Return what an entry may hold, with the keys of every object in order."""
+def _check(value: Any) -> None:
     kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return
     if kind is dict:
-        found = {}
-        for key in sorted(value):
+        for key, inner in value.items():
             if type(key) is not str or not key.isascii():
                 raise ValueError(f"a log entry has ASCII keys, found {key!r}")
-            inner = value[key]
-            found[key] = inner if type(inner) is str else _sorted(inner)
-        return found
-    if kind is list or kind is tuple:
-        return [inner if type(inner) is str else _sorted(inner) for inner in value]
-    if kind is str or kind is bool or value is None or (kind is int and -LARGEST <= value <= LARGEST):
-        return value
-    raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")
+            if type(inner) is not str:
+                _check(inner)
+    elif kind is list or kind is tuple:
+        for inner in value:
+            _check(inner)
+    elif kind is not int or abs(value) > LARGEST:
+        raise ValueError(f"a log entry holds text, small integers, booleans, lists and objects, found {value!r}")

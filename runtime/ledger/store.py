@@ -27,9 +27,8 @@ from pathlib import Path
 from ...schemas.errors import StoreCorrupt, StoreNewer, StoreUnavailable, StoreUnsafe
 from ..keep import write_whole
 from . import log, tables
-from .holding import Held, Writing
 from .rows import REMEDY
-from .trouble import translated
+from .trouble import FOREIGN, in_our_words, translated
 
 _FULL = 2
 _CHECKPOINT_EVERY = 128
@@ -59,7 +58,7 @@ class Store:
         self._version = -1
         self._gate = -1
         self._is_checked = False
-        self._held = Held(self)
+        self._held = _Held(self)
         with translated(path):
             if not path.exists():
                 # SQLite would create it with the umask; the ledger is for its owner only.
@@ -87,7 +86,10 @@ class Store:
         if found != "wal":
             with self._gated():
                 found = one("PRAGMA journal_mode = wal").fetchone()[0]
-        self.connection.executescript("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0")
+        one("PRAGMA synchronous = FULL")
+        one("PRAGMA trusted_schema = OFF")
+        one("PRAGMA mmap_size = 0")
+        one("PRAGMA wal_autocheckpoint = 0")
         level = one("PRAGMA synchronous").fetchone()[0]
         if found != "wal" or level != _FULL:
             raise StoreUnsafe(
@@ -114,49 +116,36 @@ class Store:
             self._rollback()
             raise
 
-    def write(self, *, deferred: bool = False, keeping: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+    @contextlib.contextmanager
+    def write(self, *, deferred: bool = False, keeping: bool = False) -> Iterator[sqlite3.Connection]:
         """Hold the write transaction; commit at the end unless `deferred`, undo everything on an exception.
 
         Args:
             keeping: the writer tells whoever keeps what was read (`known.py`) itself, so the generation stays.
         """
-        return Writing(self, self._held, deferred, keeping)
-
-    def begin_part(self) -> bool:
-        """Begin one write. Returns whether it joined what its flow of control had left open."""
-        if self.connection.in_transaction and self._flow() is not self._open_for:
-            # What another flow of this process left open is whole; an error of this one must not undo it.
-            self.flush()
-        if self.connection.in_transaction:
-            self.connection.execute("SAVEPOINT part")
-            return True
-        self._begin()
-        return False
-
-    def end_part(self, joined: bool, *, deferred: bool, keeping: bool) -> None:
-        """End one write, and commit unless its flow of control may leave it open."""
-        if not keeping:
-            self.generation += 1
-        if joined:
-            self.connection.execute("RELEASE part")
-        flow = self._flow() if deferred else None
-        if flow is None:
-            self._commit()
-        else:
-            self._open_for = flow
-
-    def undo_part(self, joined: bool) -> None:
-        """Undo one write: alone, where it joined what was already open."""
-        self._forget()
-        if joined:
-            with contextlib.suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK TO part")
-                self.connection.execute("RELEASE part")
-                return
-        self._rollback()
-
-    def _flow(self) -> object:
-        return _FLOWS.get().get(id(self))
+        with self._held as connection:
+            flow = _FLOWS.get().get(id(self))
+            if self.connection.in_transaction and flow is not self._open_for:
+                # What another flow of this process left open is whole; an error of this one must not undo it.
+                self.flush()
+            joined = self.connection.in_transaction
+            if joined:
+                self.connection.execute("SAVEPOINT part")
+            else:
+                self._begin()
+            try:
+                yield connection
+                if not keeping:
+                    self.generation += 1
+                if joined:
+                    self.connection.execute("RELEASE part")
+                if deferred and flow is not None:
+                    self._open_for = flow
+                    return
+                self._commit()
+            except BaseException:
+                self._undo(joined)
+                raise
 
     def read(self) -> AbstractContextManager[sqlite3.Connection]:
         """Hold the connection for reading; statements outside a transaction see the newest commit."""
@@ -247,6 +236,16 @@ class Store:
             self._checkpoint()
         self._leave()
 
+    def _undo(self, joined: bool) -> None:
+        """Undo one write: alone, where it joined what was already open."""
+        self._forget()
+        if joined:
+            with contextlib.suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK TO part")
+                self.connection.execute("RELEASE part")
+                return
+        self._rollback()
+
     def _rollback(self) -> None:
         self._forget()
         # After some errors SQLite has rolled back by itself; asking again would hide the first error.
@@ -281,3 +280,19 @@ class Store:
 
     def _leave(self) -> None:
         fcntl.flock(self._gate, fcntl.LOCK_UN)
+
+
+class _Held:
+    """The connection, held under the store's lock, with SQLite's errors in our words. One serves all: it keeps nothing of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._store.lock.acquire()
+        return self._store.connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._store.lock.release()
+        if isinstance(error, FOREIGN):
+            raise in_our_words(self._store.path, error) from error
